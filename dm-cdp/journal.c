@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "pool.h"
+
+#include <linux/completion.h>
+#include <linux/slab.h>
+
+enum { SECTORS_PER_UNIT = CDP_UNIT_SIZE >> SECTOR_SHIFT };
+
+u64 cdp_journal_sector(const struct cdp_journal *journal, u64 seq)
+{
+	u64 block;
+
+	div64_u64_rem(seq, journal->blocks, &block);
+	return (1 + block) * SECTORS_PER_UNIT;
+}
+
+static struct cdp_pool *journal_pool(struct cdp_journal *journal)
+{
+	return container_of(journal, struct cdp_pool, journal);
+}
+
+/*
+ * Completes the waiters that the durable records cover, or all of them if the journal has
+ * failed.  They are called without the lock.
+ */
+static void complete_waiters(struct cdp_pool *pool)
+{
+	struct cdp_journal *j = &pool->journal;
+	struct cdp_waiter *waiter, *next;
+	unsigned long flags;
+	blk_status_t status;
+	LIST_HEAD(done);
+
+	spin_lock_irqsave(&pool->index.tail_lock, flags);
+	status = j->failed;
+	list_for_each_entry_safe(waiter, next, &j->waiters, list)
+		if (status || waiter->needs <= j->durable)
+			list_move_tail(&waiter->list, &done);
+	spin_unlock_irqrestore(&pool->index.tail_lock, flags);
+
+	list_for_each_entry_safe(waiter, next, &done, list)
+		waiter->done(waiter, status);
+}
+
+/*
+ * A round, from encoding to completion
+ */
+static void round_done(struct cdp_pool *pool)
+{
+	struct cdp_journal *j = &pool->journal;
+	struct cdp_journal_event *event = NULL;
+	blk_status_t status = j->status;
+	unsigned long flags;
+	bool more;
+
+	spin_lock_irqsave(&pool->index.tail_lock, flags);
+	j->busy = false;
+	if (status)
+		j->failed = status;
+	else
+		j->durable = j->round_taken;
+	if (j->event && (j->event->taken || status)) {
+		event = j->event;
+		j->event = NULL;
+	}
+	spin_unlock_irqrestore(&pool->index.tail_lock, flags);
+
+	if (status)
+		cdp_pool_set_mode(pool, CDP_MODE_READ_ONLY, "the journal could not be written");
+	if (event)
+		event->waiter.done(&event->waiter, status);
+	complete_waiters(pool);
+
+	spin_lock_irqsave(&pool->index.tail_lock, flags);
+	more = !list_empty(&j->waiters) || j->event;
+	spin_unlock_irqrestore(&pool->index.tail_lock, flags);
+	if (more)
+		queue_work(pool->io_wq, &j->work);
+	cdp_checkpoint_poll(pool);
+}
+
+static void round_end_io(struct bio *bio)
+{
+	struct cdp_journal *j = bio->bi_private;
+
+	if (bio->bi_status)
+		WRITE_ONCE(j->status, bio->bi_status);
+	bio_uninit(bio);
+	if (atomic_dec_and_test(&j->bios))
+		round_done(journal_pool(j));
+}
+
+static struct cdp_extent *take_pending(struct cdp_index *index)
+{
+	struct cdp_extent *extent = NULL;
+
+	if (index->frozen)
+		extent = cdp_tail_pop_pending(index->frozen);
+	return extent ?: cdp_tail_pop_pending(index->active);
+}
+
+static bool has_pending(const struct cdp_index *index)
+{
+	return index->active->pending || (index->frozen && index->frozen->pending);
+}
+
+static void encode_extent(void *record, const struct cdp_extent *extent)
+{
+	struct cdp_version v = extent->v;
+
+	if (extent->checked)
+		v.flags |= CDP_CHECKED;
+	cdp_write_record_pack(record, &v, extent->csum);
+}
+
+/* One block of pending records; true if all of them can be judged by replay alone. */
+static bool encode_extents(struct cdp_pool *pool, void *block)
+{
+	struct cdp_journal *j = &pool->journal;
+	bool checked = true;
+	unsigned int n;
+
+	for (n = 0; n < CDP_WRITES_PER_BLOCK; n++) {
+		struct cdp_extent *extent = take_pending(&pool->index);
+
+		if (!extent)
+			break;
+		if (!extent->checked && !(extent->v.flags & CDP_TOMBSTONE))
+			checked = false;
+		encode_extent(cdp_journal_append(block, sizeof(struct cdp_write_record_disk)),
+			      extent);
+		j->taken++;
+	}
+	return checked;
+}
+
+static void encode_event(struct cdp_journal *j, void *block)
+{
+	void *record;
+
+	if (!j->event || j->event->taken)
+		return;
+	record = cdp_journal_append(block, j->event->len);
+	if (!record)
+		return;
+	memcpy(record, j->event->record, j->event->len);
+	j->event->taken = true;
+}
+
+enum round_kind { ROUND_NONE, ROUND_CHECKED, ROUND_ORDERED };
+
+/*
+ * Fills the pages of a round, under the lock: bounded by CDP_ROUND_BLOCKS blocks, some ten
+ * microseconds.  The event comes last: after every record of a write that completed before.
+ */
+static enum round_kind encode_round(struct cdp_pool *pool)
+{
+	struct cdp_journal *j = &pool->journal;
+	u64 room = j->blocks - (j->head - j->tail_seq);
+	struct cdp_journal_header header = {
+		.commit_seq = j->head,
+		.durable_seq = j->head - 1,
+	};
+	bool checked = true;
+
+	j->nr_pages = 0;
+	while (j->nr_pages < min_t(u64, room, CDP_ROUND_BLOCKS)) {
+		void *block = page_address(j->pages[j->nr_pages]);
+
+		if (!has_pending(&pool->index) && !(j->event && !j->event->taken))
+			break;
+		header.seq = j->head++;
+		cdp_journal_init(block, pool->metadata.super.uuid, &header);
+		checked &= encode_extents(pool, block);
+		if (!has_pending(&pool->index))
+			encode_event(j, block);
+		j->nr_pages++;
+	}
+	j->round_taken = j->taken;
+	if (!j->nr_pages)
+		return ROUND_NONE;
+	return checked ? ROUND_CHECKED : ROUND_ORDERED;
+}
+
+static void submit_blocks(struct cdp_pool *pool, struct bio *bio, unsigned int first,
+			  unsigned int nr, u64 seq, blk_opf_t opf)
+{
+	struct cdp_journal *j = &pool->journal;
+	unsigned int i;
+
+	bio_init(bio, pool->data_bdev, &j->vecs[first], nr, opf);
+	bio->bi_iter.bi_sector = cdp_journal_sector(j, seq);
+	bio->bi_private = j;
+	bio->bi_end_io = round_end_io;
+	for (i = first; i < first + nr; i++)
+		__bio_add_page(bio, j->pages[i], CDP_UNIT_SIZE, 0);
+	submit_bio(bio);
+}
+
+static void submit_flush(struct cdp_pool *pool)
+{
+	struct cdp_journal *j = &pool->journal;
+
+	bio_init(&j->flush, pool->data_bdev, NULL, 0,
+		 REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
+	j->flush.bi_private = j;
+	j->flush.bi_end_io = round_end_io;
+	submit_bio(&j->flush);
+}
+
+/*
+ * Ordered: each bio flushes before it writes, so whichever lands first, data come before
+ * records.  The ring may wrap inside a round.
+ */
+static void submit_round(struct cdp_pool *pool, enum round_kind kind, u64 seq)
+{
+	struct cdp_journal *j = &pool->journal;
+	blk_opf_t opf = REQ_OP_WRITE | REQ_FUA | REQ_SYNC | REQ_META;
+	unsigned int i, first, nr = j->nr_pages;
+	u64 to_end;
+
+	for (i = 0; i < nr; i++)
+		cdp_journal_seal(page_address(j->pages[i]));
+	if (kind == ROUND_ORDERED)
+		opf |= REQ_PREFLUSH;
+
+	div64_u64_rem(seq, j->blocks, &to_end);
+	to_end = j->blocks - to_end;
+	first = min_t(u64, nr, to_end);
+
+	j->status = BLK_STS_OK;
+	atomic_set(&j->bios, 1 + (kind == ROUND_CHECKED) + (first < nr));
+	submit_blocks(pool, &j->bio[0], 0, first, seq, opf);
+	if (first < nr)
+		submit_blocks(pool, &j->bio[1], first, nr - first, seq + first, opf);
+	if (kind == ROUND_CHECKED)
+		submit_flush(pool);
+}
+
+/*
+ * No room: the checkpoint that is asked for here frees some and makes durable what waits.
+ * An event cannot wait for it, as its caller holds the catalog that a checkpoint needs.
+ * Without checkpoints (the metadata device has failed) the journal ends here.
+ */
+static void starve(struct cdp_pool *pool)
+{
+	struct cdp_journal *j = &pool->journal;
+	struct cdp_journal_event *event;
+	unsigned long flags;
+
+	spin_lock_irqsave(&pool->index.tail_lock, flags);
+	event = j->event;
+	j->event = NULL;
+	if (!cdp_pool_writable(pool))
+		j->failed = BLK_STS_IOERR;
+	spin_unlock_irqrestore(&pool->index.tail_lock, flags);
+
+	if (event)
+		event->waiter.done(&event->waiter, BLK_STS_AGAIN);
+	if (cdp_pool_writable(pool))
+		cdp_checkpoint_kick(pool);
+	else
+		complete_waiters(pool);
+}
+
+void cdp_journal_kick(struct cdp_pool *pool)
+{
+	struct cdp_journal *j = &pool->journal;
+	enum round_kind kind = ROUND_NONE;
+	unsigned long flags;
+	bool starved = false;
+	u64 seq;
+
+	spin_lock_irqsave(&pool->index.tail_lock, flags);
+	if (!j->busy && !j->failed && (!list_empty(&j->waiters) || j->event)) {
+		seq = j->head;
+		kind = encode_round(pool);
+		j->busy = kind != ROUND_NONE;
+		starved = !j->busy && (has_pending(&pool->index) || j->event);
+	}
+	spin_unlock_irqrestore(&pool->index.tail_lock, flags);
+
+	if (kind != ROUND_NONE)
+		submit_round(pool, kind, seq);
+	else if (starved)
+		starve(pool);
+}
+
+static void journal_work(struct work_struct *work)
+{
+	cdp_journal_kick(journal_pool(container_of(work, struct cdp_journal, work)));
+}
+
+/*
+ * Waiting for a round
+ */
+static bool add_waiter(struct cdp_pool *pool, struct cdp_waiter *waiter)
+{
+	struct cdp_journal *j = &pool->journal;
+	bool covered;
+	unsigned long flags;
+
+	spin_lock_irqsave(&pool->index.tail_lock, flags);
+	waiter->needs = pool->index.added;
+	covered = j->failed || waiter->needs <= j->durable;
+	if (!covered)
+		list_add_tail(&waiter->list, &j->waiters);
+	spin_unlock_irqrestore(&pool->index.tail_lock, flags);
+
+	if (covered)
+		waiter->done(waiter, j->failed);
+	return !covered;
+}
+
+void cdp_journal_flush(struct cdp_pool *pool, struct cdp_waiter *waiter)
+{
+	if (add_waiter(pool, waiter))
+		cdp_journal_kick(pool);
+}
+
+void cdp_journal_flush_later(struct cdp_pool *pool, struct cdp_waiter *waiter)
+{
+	if (add_waiter(pool, waiter))
+		queue_work(pool->io_wq, &pool->journal.work);
+}
+
+struct sync_waiter {
+	struct completion completion;
+	blk_status_t status;
+	struct cdp_journal_event event;
+};
+
+static void sync_done(struct cdp_waiter *waiter, blk_status_t status)
+{
+	struct sync_waiter *s = container_of(waiter, struct sync_waiter, event.waiter);
+
+	s->status = status;
+	complete(&s->completion);
+}
+
+int cdp_journal_sync(struct cdp_pool *pool)
+{
+	struct sync_waiter s = { .event.waiter.done = sync_done };
+
+	init_completion(&s.completion);
+	cdp_journal_flush(pool, &s.event.waiter);
+	wait_for_completion_io(&s.completion);
+	return blk_status_to_errno(s.status);
+}
+
+int cdp_journal_event(struct cdp_pool *pool, const void *record, unsigned int len)
+{
+	struct cdp_journal *j = &pool->journal;
+	struct sync_waiter s = {
+		.event = { .record = record, .len = len, .waiter.done = sync_done },
+	};
+
+	lockdep_assert_held(&pool->catalog.mutex);
+	init_completion(&s.completion);
+	spin_lock_irq(&pool->index.tail_lock);
+	if (j->failed) {
+		spin_unlock_irq(&pool->index.tail_lock);
+		return -EIO;
+	}
+	j->event = &s.event;
+	spin_unlock_irq(&pool->index.tail_lock);
+
+	cdp_journal_kick(pool);
+	wait_for_completion_io(&s.completion);
+	return s.status == BLK_STS_AGAIN ? -EAGAIN : blk_status_to_errno(s.status);
+}
+
+void cdp_journal_trim(struct cdp_pool *pool, u64 seq, u64 dropped)
+{
+	struct cdp_journal *j = &pool->journal;
+	unsigned long flags;
+
+	spin_lock_irqsave(&pool->index.tail_lock, flags);
+	j->tail_seq = seq;
+	j->taken += dropped;
+	if (!j->busy)
+		j->durable = j->taken;
+	else
+		j->round_taken = max(j->round_taken, j->taken);
+	spin_unlock_irqrestore(&pool->index.tail_lock, flags);
+
+	complete_waiters(pool);
+	cdp_journal_kick(pool);
+}
+
+int cdp_journal_create(struct cdp_pool *pool)
+{
+	struct cdp_journal *j = &pool->journal;
+	unsigned int i;
+
+	spin_lock_irq(&pool->index.tail_lock);
+	INIT_LIST_HEAD(&j->waiters);
+	spin_unlock_irq(&pool->index.tail_lock);
+	INIT_WORK(&j->work, journal_work);
+	for (i = 0; i < CDP_ROUND_BLOCKS; i++) {
+		j->pages[i] = alloc_page(GFP_KERNEL);
+		if (!j->pages[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+void cdp_journal_destroy(struct cdp_journal *journal)
+{
+	unsigned int i;
+
+	for (i = 0; i < CDP_ROUND_BLOCKS; i++)
+		if (journal->pages[i])
+			__free_page(journal->pages[i]);
+}
