@@ -102,7 +102,8 @@ static bool nothing_to_do(const struct checkpoint *cp)
 	const struct cdp_journal *j = &cp->pool->journal;
 
 	return !cp->pool->index.frozen->nr && list_empty(&cp->changes) && !cp->deleted &&
-	       READ_ONCE(j->tail_seq) == cp->journal_seq;
+	       READ_ONCE(j->tail_seq) == cp->journal_seq &&
+	       cp->pool->metadata.super.journal_seq == cp->journal_seq;
 }
 
 /*
@@ -393,11 +394,17 @@ void cdp_checkpoint_init(struct cdp_pool *pool)
 	init_waitqueue_head(&pool->checkpoint_done);
 }
 
-void cdp_checkpoint_start(struct cdp_pool *pool)
+int cdp_checkpoint_start(struct cdp_pool *pool)
 {
+	int r;
+
 	set_tail_limit(pool);
+	r = cdp_checkpoint_run(pool);
+	if (r)
+		return r;
 	queue_delayed_work(pool->wq, &pool->checkpoint_timer,
 			   msecs_to_jiffies(pool->options.checkpoint_ms));
+	return 0;
 }
 
 void cdp_checkpoint_stop(struct cdp_pool *pool)

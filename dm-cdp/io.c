@@ -16,6 +16,9 @@
 #include "pool.h"
 
 #include <linux/blkdev.h>
+#include <linux/crc32c.h>
+
+enum { CHECKED_BYTES = 64 * 1024 };	/* longer writes are not copied */
 
 static sector_t in_block(const struct cdp_pool *pool, sector_t sector)
 {
@@ -213,6 +216,91 @@ static int map_failed(struct cdp_io *io, int r)
 	return DM_MAPIO_SUBMITTED;
 }
 
+/*
+ * Checked writes: from a copy, so that nobody changes the data between their checksum and the
+ * device.  (A guest may well change a page that it is writing.)
+ */
+static void checked_end_io(struct bio *bio)
+{
+	struct cdp_split *split = container_of(bio, struct cdp_split, bio);
+	struct bio *parent = split->parent;
+	struct bio_vec *vec;
+	struct bvec_iter_all all;
+
+	parent->bi_status = bio->bi_status;
+	bio_for_each_segment_all(vec, bio, all)
+		__free_page(vec->bv_page);
+	bio_put(bio);
+	bio_endio(parent);
+}
+
+static struct bio *copy_of(struct cdp_pool *pool, struct bio *bio)
+{
+	unsigned int left = bio->bi_iter.bi_size;
+	struct bio *copy;
+
+	copy = bio_alloc_bioset(pool->data_bdev, DIV_ROUND_UP(left, PAGE_SIZE), bio->bi_opf,
+				GFP_NOWAIT | __GFP_NOWARN, &pool->splits);
+	if (!copy)
+		return NULL;
+	copy->bi_iter.bi_sector = bio->bi_iter.bi_sector;
+	while (left) {
+		unsigned int len = min_t(unsigned int, left, PAGE_SIZE);
+		struct page *page = alloc_page(GFP_NOWAIT | __GFP_NOWARN);
+
+		if (!page) {
+			bio_free_pages(copy);
+			bio_put(copy);
+			return NULL;
+		}
+		__bio_add_page(copy, page, len, 0);
+		left -= len;
+	}
+	bio_copy_data(copy, bio);
+	return copy;
+}
+
+static void sum_extents(struct cdp_pool *pool, struct cdp_extent *extents, struct bio *copy)
+{
+	struct bvec_iter iter = copy->bi_iter;
+	struct cdp_extent *e;
+
+	for (e = extents; e; e = e->next) {
+		unsigned int left = cdp_hi_blocks(e->v.hi) << (pool->block_shift + SECTOR_SHIFT);
+		u32 csum = ~0;
+
+		while (left) {
+			struct bio_vec vec = bio_iter_iovec(copy, iter);
+			unsigned int len = min(left, vec.bv_len);
+
+			csum = crc32c(csum, page_address(vec.bv_page) + vec.bv_offset, len);
+			bio_advance_iter_single(copy, &iter, len);
+			left -= len;
+		}
+		e->csum = csum;
+		e->checked = true;
+	}
+}
+
+/* False if it is too long or there is no memory: then it goes the ordinary way. */
+static bool write_checked(struct cdp_io *io, struct bio *bio)
+{
+	struct cdp_split *split;
+	struct bio *copy;
+
+	if (bio->bi_iter.bi_size > CHECKED_BYTES)
+		return false;
+	copy = copy_of(io->pool, bio);
+	if (!copy)
+		return false;
+	sum_extents(io->pool, io->extents, copy);
+	split = container_of(copy, struct cdp_split, bio);
+	split->parent = bio;
+	copy->bi_end_io = checked_end_io;
+	submit_bio_noacct(copy);
+	return true;
+}
+
 static int map_write(struct cdp_io *io, struct bio *bio)
 {
 	struct cdp_pool *pool = io->pool;
@@ -237,6 +325,8 @@ static int map_write(struct cdp_io *io, struct bio *bio)
 	if (io->nr << pool->block_shift < sectors)
 		dm_accept_partial_bio(bio, io->nr << pool->block_shift);
 	remap(pool, bio, io->pblock, 0);
+	if (cdp_journal_wants_checked(pool) && write_checked(io, bio))
+		return DM_MAPIO_SUBMITTED;
 	return DM_MAPIO_REMAPPED;
 }
 

@@ -4,7 +4,11 @@
 #include <linux/completion.h>
 #include <linux/slab.h>
 
-enum { SECTORS_PER_UNIT = CDP_UNIT_SIZE >> SECTOR_SHIFT };
+enum {
+	SECTORS_PER_UNIT = CDP_UNIT_SIZE >> SECTOR_SHIFT,
+	FEW_WRITES = 16,	/* between two flushes */
+	SMALL_FLUSHES = 4,	/* in a row, and the next one is expected to be one too */
+};
 
 u64 cdp_journal_sector(const struct cdp_journal *journal, u64 seq)
 {
@@ -294,6 +298,26 @@ static void journal_work(struct work_struct *work)
 /*
  * Waiting for a round
  */
+static void note_flush(struct cdp_journal *j, u64 added)
+{
+	if (added - j->flushed_at > FEW_WRITES)
+		j->small_flushes = 0;
+	else if (j->small_flushes < SMALL_FLUSHES)
+		j->small_flushes++;
+	j->flushed_at = added;
+}
+
+/*
+ * A device without a volatile cache has nothing to wait for.  What is read here without
+ * the lock is a guess about the future anyhow.
+ */
+bool cdp_journal_wants_checked(const struct cdp_pool *pool)
+{
+	return READ_ONCE(pool->journal.small_flushes) == SMALL_FLUSHES &&
+	       READ_ONCE(pool->index.added) - READ_ONCE(pool->journal.flushed_at) <=
+	       FEW_WRITES && bdev_write_cache(pool->data_bdev);
+}
+
 static bool add_waiter(struct cdp_pool *pool, struct cdp_waiter *waiter)
 {
 	struct cdp_journal *j = &pool->journal;
@@ -302,6 +326,7 @@ static bool add_waiter(struct cdp_pool *pool, struct cdp_waiter *waiter)
 
 	spin_lock_irqsave(&pool->index.tail_lock, flags);
 	waiter->needs = pool->index.added;
+	note_flush(j, waiter->needs);
 	covered = j->failed || waiter->needs <= j->durable;
 	if (!covered)
 		list_add_tail(&waiter->list, &j->waiters);
@@ -336,16 +361,6 @@ static void sync_done(struct cdp_waiter *waiter, blk_status_t status)
 
 	s->status = status;
 	complete(&s->completion);
-}
-
-int cdp_journal_sync(struct cdp_pool *pool)
-{
-	struct sync_waiter s = { .event.waiter.done = sync_done };
-
-	init_completion(&s.completion);
-	cdp_journal_flush(pool, &s.event.waiter);
-	wait_for_completion_io(&s.completion);
-	return blk_status_to_errno(s.status);
 }
 
 int cdp_journal_event(struct cdp_pool *pool, const void *record, unsigned int len)

@@ -56,6 +56,8 @@ struct cdp_journal {
 	u64 taken, durable;	/* records; how many were added: index.added */
 	bool busy;		/* a round is under way */
 	blk_status_t failed;	/* once it could not be written, no flush succeeds */
+	u64 flushed_at;		/* index.added when the last flush came */
+	unsigned int small_flushes; /* how many in a row had few writes before them */
 	struct list_head waiters;
 	struct cdp_journal_event *event;
 	struct work_struct work;
@@ -84,8 +86,11 @@ u64 cdp_journal_sector(const struct cdp_journal *journal, u64 seq);
 void cdp_journal_flush(struct cdp_pool *pool, struct cdp_waiter *waiter);
 void cdp_journal_flush_later(struct cdp_pool *pool, struct cdp_waiter *waiter);
 
-/* The same, and waits: 0 or -EIO. */
-int cdp_journal_sync(struct cdp_pool *pool);
+/*
+ * Do flushes come so close that it pays to give each write a checksum, so that its round
+ * need not wait for the data's flush?
+ */
+bool cdp_journal_wants_checked(const struct cdp_pool *pool);
 
 /*
  * Makes a catalog change durable, after everything that completed before.  The

@@ -231,7 +231,8 @@ static int make_workers(struct cdp_pool *pool)
 	pool->io_wq = alloc_workqueue("cdp-io", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 0);
 	if (!pool->wq || !pool->io_wq)
 		return -ENOMEM;
-	r = bioset_init(&pool->splits, NR_SPLITS, offsetof(struct cdp_split, bio), 0);
+	r = bioset_init(&pool->splits, NR_SPLITS, offsetof(struct cdp_split, bio),
+			BIOSET_NEED_BVECS);
 	return r ?: cdp_journal_create(pool);
 }
 
@@ -289,11 +290,14 @@ static struct cdp_pool *create(struct mapped_device *md, struct block_device *me
 		r = open_devices(pool, block_sectors, error);
 	if (!r)
 		r = load(pool, error);
+	if (!r) {
+		*error = "what was replayed cannot be written to the metadata device";
+		r = cdp_checkpoint_start(pool);
+	}
 	if (r) {
 		destroy(pool);
 		return ERR_PTR(r);
 	}
-	cdp_checkpoint_start(pool);
 	return pool;
 }
 

@@ -177,7 +177,8 @@ static inline u64 cdp_pool_drain(struct cdp_pool *pool)
 
 /* checkpoint.c */
 void cdp_checkpoint_init(struct cdp_pool *pool);
-void cdp_checkpoint_start(struct cdp_pool *pool);
+/* The first one, which puts what was replayed into the index: 0 or -EIO.  Then the timer. */
+int cdp_checkpoint_start(struct cdp_pool *pool);
 /* Stops the timer; a last one puts everything into the index. */
 void cdp_checkpoint_stop(struct cdp_pool *pool);
 /* Starts one if none is under way.  Any context. */
