@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+
+#include "online.h"
+#include "overlay.h"
+#include "verbs.h"
+
+/* All or nothing: look at every device before the first is removed. */
+static int refuse_any_open(const struct cdp_device *list, unsigned int nr)
+{
+	unsigned int i;
+	int r = 0;
+
+	for (i = 0; i < nr && !r; i++)
+		r = view_refuse_open(&list[i]);
+	return r;
+}
+
+/* A volume has no overlay, so it goes as a view does. */
+static int remove_all(const struct cdp_device *list, unsigned int nr, json_object *closed)
+{
+	unsigned int i;
+	int r;
+
+	for (i = 0; i < nr; i++) {
+		r = view_remove(list[i].name);
+		if (r)
+			return r;
+		json_object_array_add(closed, json_object_new_string(list[i].name));
+		say("closed %s\n", list[i].name);
+	}
+	return 0;
+}
+
+struct stack {
+	struct cdp_device pool;
+	struct cdp_device *views, *volumes;
+	unsigned int nr_views, nr_volumes;
+};
+
+static int close_stack(const struct stack *s, json_object *closed)
+{
+	int r;
+
+	r = refuse_any_open(s->views, s->nr_views);
+	if (!r)
+		r = refuse_any_open(s->volumes, s->nr_volumes);
+	if (!r)
+		r = remove_all(s->views, s->nr_views, closed);
+	if (!r)
+		r = remove_all(s->volumes, s->nr_volumes, closed);
+	if (!r)
+		r = remove_all(&s->pool, 1, closed);
+	return r;
+}
+
+static int close_pool(const struct cdp_device *pool, json_object *closed)
+{
+	struct stack s = { .pool = *pool };
+	int r;
+
+	r = pool_devices(pool, CDP_UUID_VIEW, &s.views, &s.nr_views);
+	if (!r)
+		r = pool_devices(pool, CDP_UUID_VOLUME, &s.volumes, &s.nr_volumes);
+	if (!r)
+		r = close_stack(&s, closed);
+	cdp_device_list_free(s.views, s.nr_views);
+	cdp_device_list_free(s.volumes, s.nr_volumes);
+	return r;
+}
+
+int pool_close_main(int argc, char **argv)
+{
+	const struct option_spec specs[] = { { .name = NULL } };
+	json_object *result, *closed;
+	struct cdp_device pool;
+	struct cdp_path path;
+	int r, nr;
+
+	r = options_parse(argc, argv, specs, 1, 1, &nr);
+	if (!r)
+		r = parse_pool(&path, argv[0]);
+	if (!r)
+		r = pool_find(&pool, path.pool);
+	if (r)
+		return r;
+	result = json_object_new_object();
+	closed = json_object_new_array();
+	json_add(result, "closed", closed);
+	r = close_pool(&pool, closed);
+	cdp_device_exit(&pool);
+	if (!r)
+		return done(result);
+	json_object_put(result);
+	return r;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A device or an image of one, read in units of 4 KiB, past the page cache where
+ * there is one: the kernel module writes beside it.
+ */
+#ifndef LIBCDP_IMAGE_H
+#define LIBCDP_IMAGE_H
+
+#include <linux/types.h>
+
+struct cdp_image {
+	int fd;
+	u64 nr_units;
+	void *bounce;
+};
+
+/* -EBUSY: a device that is in use, for instance by an open pool; else -errno. */
+int cdp_image_open(struct cdp_image *image, const char *path);
+void cdp_image_close(struct cdp_image *image);
+
+/* nr units, at most 256.  -ENXIO: beyond the end; -EIO, ... */
+int cdp_image_read(const struct cdp_image *image, u64 unit, unsigned int nr, void *buf);
+
+#endif
