@@ -7,7 +7,7 @@
 enum {
 	SUPER_LOCATION = 0,
 	MAX_HELD = 8,			/* block locks per thread */
-	MIN_METADATA_BLOCKS = 64,
+	MIN_METADATA_BLOCKS = 512,
 	WORDS_PER_ARRAY_BLOCK = 500,	/* a little less than fit */
 };
 
@@ -104,7 +104,7 @@ int cdp_metadata_open(struct cdp_metadata *md, struct block_device *bdev, char *
 	int r;
 
 	if (bdev_nr_bytes(bdev) / CDP_UNIT_SIZE < MIN_METADATA_BLOCKS) {
-		*error = "the metadata device is smaller than 256 KiB";
+		*error = "the metadata device is smaller than 2 MiB";
 		return -EINVAL;
 	}
 	md->bm = dm_block_manager_create(bdev, CDP_UNIT_SIZE, MAX_HELD);

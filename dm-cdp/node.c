@@ -122,6 +122,8 @@ unsigned int cdp_leaf_fits(const struct cdp_version *versions, unsigned int nr)
 
 	if (nr > CDP_LEAF_ENTRIES)
 		nr = CDP_LEAF_ENTRIES;
+	while (nr && versions[nr - 1].hi - versions[0].hi > HI_OFFSET_MAX)
+		nr--;
 
 	for (i = 0; i < nr; i++) {
 		u64 time = versions[i].time;
@@ -130,8 +132,7 @@ unsigned int cdp_leaf_fits(const struct cdp_version *versions, unsigned int nr)
 			least = time;
 		if (time > most)
 			most = time;
-		if (most - least > TIME_OFFSET_MAX ||
-		    versions[i].hi - versions[0].hi > HI_OFFSET_MAX)
+		if (most - least > TIME_OFFSET_MAX)
 			break;
 	}
 	return i;

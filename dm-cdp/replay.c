@@ -240,6 +240,36 @@ static int next_block(struct replay *replay)
 	return 1;
 }
 
+/*
+ * Does a later block say that the one where replay ended had become durable?  Then it
+ * was not torn by the crash: it is damaged, and what was acknowledged stands behind it.  A
+ * later round begins at most a round further on.
+ */
+static int check_end(struct replay *replay)
+{
+	struct cdp_pool *pool = replay->pool;
+	u64 end = replay->seq;
+	unsigned int i;
+	int r = 0;
+
+	for (i = 0; i < CDP_ROUND_BLOCKS && !r; i++) {
+		struct cdp_journal_header header;
+
+		replay->seq++;
+		r = fill_window(replay);
+		if (r || cdp_journal_open(&header, replay->window + CDP_UNIT_SIZE *
+					  (replay->seq - replay->window_seq),
+					  pool->metadata.super.uuid, replay->seq))
+			continue;
+		if (header.durable_seq >= end) {
+			*replay->error = "a journal block that had been written is damaged";
+			r = -EILSEQ;
+		}
+	}
+	replay->seq = end;
+	return r;
+}
+
 static int replay_all(struct replay *replay)
 {
 	u64 end = replay->seq + replay->pool->journal.blocks;
@@ -248,6 +278,8 @@ static int replay_all(struct replay *replay)
 	do {
 		r = next_block(replay);
 	} while (r > 0 && replay->seq < end);
+	if (!r)
+		r = check_end(replay);
 	return r < 0 ? r : apply_last(replay);
 }
 

@@ -585,6 +585,7 @@ static void merge_run(struct merge *m, const void *leaf, unsigned int nr, struct
 
 	run->nr_new = nr;
 	run->first = ~0U;
+	run->last = 0;
 	if (nr_old)
 		cdp_leaf_get(leaf, 0, &old);
 
@@ -610,17 +611,36 @@ static void merge_run(struct merge *m, const void *leaf, unsigned int nr, struct
 		memmove(run->versions, start, run->nr * sizeof(*start));
 }
 
+/* Most of the leaf are older versions of the new ones' extent. */
+static bool run_is_hot(const struct run *run)
+{
+	const struct cdp_version *last = &run->versions[run->last];
+
+	return run->last + LEAF / 2 < run->nr && last[LEAF / 2].hi == last->hi;
+}
+
 /*
- * How many versions of a run should go to its first leaf.
- *
- * New versions after all old ones: fill it, more will come behind.  A block of new ones
- * inside that needs two leaves: cut behind it, where its likes will come next time, if it
- * looks like a sequential write or like a hot extent, most of the leaf being older versions
- * of it.  Otherwise in even parts.
+ * Where to cut a run that needs two leaves and has its new versions in one block: behind
+ * them, where the next ones of a sequential write will come; but the next versions of an
+ * extent that has older ones come before them, and with as few others as possible around.
+ */
+static unsigned int run_cut(const struct run *run)
+{
+	const struct cdp_version *last = &run->versions[run->last];
+	bool rewrite = run->last + 1 < run->nr && last[1].hi == last->hi;
+
+	if (rewrite && run->first && run->nr - run->first <= LEAF)
+		return run->first;
+	return clamp_t(unsigned int, run->last + 1, run->nr - LEAF, LEAF);
+}
+
+/*
+ * How many versions of a run should go to its first leaf.  New versions after all old ones:
+ * fill it, more will come behind.  Otherwise even parts, unless it looks like a sequential
+ * write or like a hot extent: even parts would leave half-empty leaves behind those.
  */
 static unsigned int run_first_leaf(const struct run *run)
 {
-	const struct cdp_version *last = &run->versions[run->last];
 	unsigned int nr = run->nr, leaves = DIV_ROUND_UP(nr, LEAF);
 	bool together = run->last - run->first + 1 == run->nr_new;
 
@@ -628,10 +648,8 @@ static unsigned int run_first_leaf(const struct run *run)
 		return nr;
 	if (together && run->last + 1 == nr)
 		return LEAF;
-	if (together && leaves == 2 &&
-	    (run->nr_new >= SEQUENTIAL ||
-	     (run->last + LEAF / 2 < nr && last[LEAF / 2].hi == last->hi)))
-		return clamp_t(unsigned int, run->last + 1, nr - LEAF, LEAF);
+	if (together && leaves == 2 && (run->nr_new >= SEQUENTIAL || run_is_hot(run)))
+		return run_cut(run);
 	return DIV_ROUND_UP(nr, leaves);
 }
 
@@ -643,7 +661,11 @@ static unsigned int run_next_leaf(unsigned int nr, unsigned int first)
 	return DIV_ROUND_UP(nr, DIV_ROUND_UP(nr, LEAF));
 }
 
-/* A new leaf behind index, with the versions. */
+/*
+ * A new leaf behind index, with the versions; versions[-1] stands before it.  Where two
+ * extents meet, the key between them is before all versions of the second: so new ones
+ * find their elders, and a search for the newest needs no step to the next leaf.
+ */
 static int writer_add_leaf(struct writer *w, unsigned int index,
 			   const struct cdp_version *versions, unsigned int nr)
 {
@@ -651,6 +673,8 @@ static int writer_add_leaf(struct writer *w, unsigned int index,
 	struct dm_block *leaf;
 	int r = 0;
 
+	if (versions[-1].hi != versions->hi)
+		key.time = ~0ULL;
 	if (!w->node)
 		r = root_raise(w, &w->node);
 	if (r) {
