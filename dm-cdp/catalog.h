@@ -51,7 +51,7 @@ struct cdp_mark {
 };
 
 struct cdp_catalog {
-	struct mutex mutex;
+	struct mutex mutex;		/* all of it, and changes of the journal's catalog */
 	struct list_head volumes;
 	struct list_head deleted;	/* volumes whose versions are still there */
 	struct list_head marks;

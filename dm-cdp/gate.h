@@ -44,12 +44,14 @@ static inline u64 cdp_gate_enter(struct cdp_gate *gate, u8 *side)
 }
 
 /*
- * The write has completed and its versions are in the index.  Any context.  The atomic is
- * a full barrier, as is the waiter's: one of the two sees the other.
+ * The write has completed and its versions are in the index.  Any context.
  */
 static inline void cdp_gate_leave(struct cdp_gate *gate, u8 side)
 {
-	if (atomic_dec_and_test(&gate->passed[side]) && waitqueue_active(&gate->drained))
+	if (!atomic_dec_and_test(&gate->passed[side]))
+		return;
+	/* a full barrier came before, as it does in the waiter */
+	if (waitqueue_active(&gate->drained))
 		wake_up(&gate->drained);
 }
 

@@ -66,7 +66,7 @@ int cdp_parse_instant(struct cdp_pool *pool, const struct cdp_volume *volume,
 static int set_name(struct cdp_pool *pool, struct cdp_record *record, const char *name)
 {
 	if (!cdp_name_valid(name)) {
-		DMWARN("%s: %s is not a name: 1 to 63 of A-Z a-z 0-9 . _ + : -, not a sign first",
+		DMWARN("%s: %s is not a name: 1 to 63 of A-Za-z0-9._+:-, no sign first",
 		       dm_device_name(pool->md), name);
 		return -EINVAL;
 	}

@@ -14,7 +14,7 @@
  *     partial_mutex
  *       gate.drain_mutex
  *     index.lock
- *       lock (irq-safe)
+ *       pool.lock (irq-safe)
  *       index.tail_lock (irq-safe)
  */
 #ifndef DM_CDP_POOL_H
