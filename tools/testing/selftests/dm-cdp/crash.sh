@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Crash test: crash.sh [through|back|self]. See cdp_crash.c for what it does
+# and for its environment.
+
+. "$(dirname "$0")/lib.sh"
+
+case ${1:-back} in
+back) export CDP_CRASH_THROUGH=0 ;;
+through) export CDP_CRASH_THROUGH=1 ;;
+self) export CDP_CRASH_CUTS=12 CDP_CRASH_EPOCHS=4 ;;
+esac
+export CDP_CRASH_CUTS=${CDP_CRASH_CUTS:-$([[ $LONG ]] && echo 300 || echo 15)}
+export CDP_CRASH_EPOCHS=${CDP_CRASH_EPOCHS:-$([[ $LONG ]] && echo 30 || echo 6)}
+
+cd "$(mktemp -d)" || exit
+for m in dm-mod dm-log-writes dm-snapshot; do
+	modprobe -q $m || skip_all "this kernel has no $m"
+done
+RAM_KIB=1048576 ram_disks
+crash=$(program cdp_crash)
+if [[ ${1:-} == self ]]; then
+	exec "$crash" --plain $ram0 $ram1 $ram2 $ram3
+fi
+load_module
+tool=$TREE/out/userspace/cdp-tool
+[[ -f $tool && -x $tool ]] || tool=$TREE/userspace/cdp-tool/cdp-tool
+if [[ -f $tool && -x $tool ]] && "$tool" check --help > /dev/null 2>&1; then
+	check="$tool check"
+else
+	echo '# THERE IS NO "cdp-tool check": cuts are not checked offline'
+	check=
+fi
+exec "$crash" $ram0 $ram1 $ram2 $ram3 ${check:+"$check"}

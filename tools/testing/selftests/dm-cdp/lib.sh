@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# Helpers for the dm-cdp tests. A test is a list of
+#
+#	it 'says a sentence' function
+#
+# and ends with run_tests. Each function runs in a subshell of its own, where any
+# command that fails fails the test; afterwards all its devices are removed, and
+# a warning in the kernel's log fails it too. `skip WHY` leaves it.
+#
+# A process costs a tenth of a second and more on an emulated machine: whatever is done
+# often goes to one cdp_helper that runs all the time (see its list of commands).
+#
+# Devices are brd disks, $ram0 to $ram3, empty at the start of each test. All
+# device-mapper names begin with cdptest-, which the helpers add.
+
+set -u -o pipefail
+
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+TREE=${TREE:-${here%/tools/testing/selftests/dm-cdp}}
+MODULE_DIR=${MODULE_DIR:-$TREE/out/$(uname -r | cut -d. -f1,2)}
+PROGRAMS=${PROGRAMS:-$TREE/out/selftests/dm-cdp}
+MODULE=$MODULE_DIR/dm-cdp/dm-cdp.ko
+LONG=${LONG:-}
+prefix=cdptest-
+ram0=/dev/ram0 ram1=/dev/ram1 ram2=/dev/ram2 ram3=/dev/ram3
+
+
+sentences=() functions=()
+
+it()
+{
+	sentences+=("$1")
+	functions+=("$2")
+}
+
+note()
+{
+	echo "# $*"
+}
+
+# Ends the test with an explanation.
+fail()
+{
+	note "$*"
+	exit 1
+}
+
+skip()
+{
+	note "SKIPPED: $*"
+	echo "$*" > skipped
+	exit 0
+}
+
+# The whole file cannot run.
+skip_all()
+{
+	echo "TAP version 13"
+	echo "1..0 # SKIP $*"
+	exit 0
+}
+
+# The C program of that name, built here if the tree's Makefile has not.
+program()
+{
+	if [[ ! -x $PROGRAMS/$1 ]]; then
+		note "$PROGRAMS/$1 is not built; building it here" >&2
+		PROGRAMS=/tmp/dm-cdp-programs
+		make -s -C "$here" OUT="$PROGRAMS" >&2
+	fi
+	echo "$PROGRAMS/$1"
+}
+
+# ask COMMAND...: the helper's answer in $answer; fails if the command did. Not for
+# the background: there is one helper.
+ask()
+{
+	printf '%s\n' "$*" >&8
+	IFS= read -r -d '' -u 9 answer || return
+	local rc=${answer%%$'\n'*}
+
+	answer=${answer#*$'\n'}
+	[[ $rc == 0 ]] && return
+	echo "$1: $answer" >&2
+	return 1
+}
+
+# The same, with the answer on stdout.
+tell()
+{
+	ask "$@" || return
+	[[ -z $answer ]] || printf '%s\n' "$answer"
+}
+
+start_helper()
+{
+	helper=$(program cdp_helper)
+	coproc HELPER { exec "$helper"; }
+	exec 8>&"${HELPER[1]}" 9<&"${HELPER[0]}"
+}
+
+load_module()
+{
+	local m
+
+	[[ -d /sys/module/dm_cdp ]] && return
+	for m in dm-mod dm-bufio dm-persistent-data libcrc32c; do
+		modprobe -q "$m" || true
+	done
+	[[ -e $MODULE ]] || skip_all "$MODULE is not built"
+	insmod "$MODULE"
+}
+
+# Empty disks of $RAM_KIB; brd takes memory only for what is written.
+ram_disks()
+{
+	modprobe -q -r brd || true
+	modprobe brd rd_nr=4 rd_size="${RAM_KIB:-524288}" max_part=0
+}
+
+# Device-mapper, by short name.
+node() { tell node "$1"; }
+sectors_of() { tell size "$1"; }
+create() { local name=$1 sectors=$2; shift 2; ask create rw "$name" "$sectors" "$@"; }
+create_ro() { local name=$1 sectors=$2; shift 2; ask create ro "$name" "$sectors" "$@"; }
+exists() { ask exists "$1" 2>/dev/null; }
+suspend() { ask suspend "$1"; }
+resume() { ask resume "$1"; }
+status() { tell status "$1"; }
+table() { tell table "$1"; }
+events() { tell events "$1"; }
+
+sysfs()
+{
+	local dev
+
+	dev=$(node "$1")
+	echo "/sys/block/${dev#/dev/}"
+}
+
+reload()	# NAME SECTORS TARGET [ARGS]
+{
+	ask load rw "$@" && suspend "$1" && resume "$1"
+}
+
+remove()
+{
+	local name
+
+	for name; do
+		ask remove "$name" || return
+	done
+}
+
+# The pool's mode is the first word of its status.
+mode() { ask status "${1:-pool}" && echo "${answer%% *}"; }
+mode_is() { [[ $(mode) == "$1" ]]; }
+
+message()	# WORDS: to the pool
+{
+	tell message "${pool:-pool}" "$@"
+}
+
+# pool_open [METADATA DATA [BLOCK [OPTIONS]]]
+pool_open()
+{
+	local meta=${1:-$ram0} data=${2:-$ram1} block=${3:-8}
+
+	shift $(($# < 3 ? $# : 3))
+	ask size "$data" && create "${pool:-pool}" "$answer" cdp-pool "$meta" "$data" "$block" "$@"
+}
+
+volume_open()	# VOLUME SECTORS [NAME]
+{
+	ask node "${pool:-pool}" && create "${3:-$1}" "$2" cdp "$answer" "$1"
+}
+
+volume_new()	# VOLUME SECTORS
+{
+	ask message "${pool:-pool}" create_volume "$1" "$2" && volume_open "$1" "$2"
+}
+
+view_open()	# NAME VOLUME SECTORS INSTANT
+{
+	ask node "${pool:-pool}" && create_ro "$1" "$3" cdp-view "$answer" "$2" "$4"
+}
+
+now() { message time; }
+
+# Content, by device-mapper name or path.
+path_of()
+{
+	case $1 in
+	/*) answer=$1 ;;
+	*) ask node "$1" ;;
+	esac
+}
+
+put()	# DEVICE SEED [KIB [OFFSET-KIB]]: bytes that depend on the seed
+{
+	path_of "$1" && ask put "$answer" "$2" "${3:-1024}" "${4:-0}"
+}
+
+holds()	# DEVICE SEED [KIB [OFFSET-KIB]]: what put has put there?
+{
+	path_of "$1" && ask holds "$answer" "$2" "${3:-1024}" "${4:-0}"
+}
+
+zeroes()	# DEVICE [KIB [OFFSET-KIB]]
+{
+	path_of "$1" && ask zeroes "$answer" "${2:-1024}" "${3:-0}"
+}
+
+flush() { path_of "$1" && ask flush "$answer"; }
+flushed_put() { put "$@" && flush "$1"; }
+sum() { path_of "$1" && tell sum "$answer"; }
+
+# Puts again and again in the background, until wait $writer: each seed goes to a place
+# of its own in the span.
+stomp()	# DEVICE SEED KIB SPAN-KIB COUNT
+{
+	path_of "$1"
+	"$helper" stomp "$answer" "$2" "$3" "$4" "$5" &
+	writer=$!
+}
+
+same()	# WHAT IS WAS
+{
+	[[ $2 == "$3" ]] || fail "$1: '$2' instead of '$3'"
+}
+
+matches()	# WHAT TEXT REGEX
+{
+	[[ $2 =~ $3 ]] || fail "$1: '$2' does not match '$3'"
+}
+
+not() { ! "$@"; }
+
+# The command has to fail.
+refused()
+{
+	if "$@" > refused.out 2>&1; then
+		fail "not refused: $*"
+	fi
+}
+
+# The command has to fail, and the kernel to say why: refused_saying REGEX COMMAND...
+refused_saying()
+{
+	local regex=$1 token=cdptest-$RANDOM$RANDOM
+
+	shift
+	ask kmsg $token
+	refused "$@"
+	ask said $token
+	shopt -s nocasematch
+	[[ $answer =~ $regex ]] || fail "'$*' was refused without /$regex/: $answer"
+	shopt -u nocasematch
+}
+
+# Runs the command until it succeeds; a minute or so at most.
+wait_until()
+{
+	local i
+
+	for ((i = 0; i < 300; i++)); do
+		"$@" > /dev/null 2>&1 && return
+		sleep 0.1
+	done
+	fail "waited in vain for: $*"
+}
+
+# Everything that a test can see of a pool's catalog.
+lists() { tell lists "${pool:-pool}"; }
+
+run_one()	# NUMBER
+{
+	local warnings verdict=ok rc i
+
+	rm -f skipped refused.out
+	for i in $ram0 $ram1 $ram2 $ram3; do
+		ask zero $i 2048
+	done
+	ask warnings
+	warnings=$answer
+
+	(
+		set -eE
+		trap 'note "failed: $BASH_COMMAND (line $LINENO of ${FUNCNAME[0]:-})"' ERR
+		"${functions[$1]}"
+	)
+	rc=$?
+	((rc == 0)) || verdict='not ok'
+	if ! ask remove_all; then
+		verdict='not ok'
+		note 'devices could not be removed'
+	fi
+	ask warnings
+	if [[ $answer != "$warnings" ]]; then
+		verdict='not ok'
+		dmesg | tail -n 60 | sed 's/^/# /'
+	fi
+	if [[ $verdict == ok && -s skipped ]]; then
+		echo "ok $(($1 + 1)) ${sentences[$1]} # SKIP $(< skipped)"
+		return
+	fi
+	[[ -s refused.out && $verdict != ok ]] && sed 's/^/#   /' refused.out
+	echo "$verdict $(($1 + 1)) ${sentences[$1]}"
+	[[ $verdict == ok ]] || failed=1
+}
+
+run_tests()
+{
+	local i failed=0
+
+	cd "$(mktemp -d)" || exit
+	load_module
+	ram_disks
+	start_helper
+	echo "TAP version 13"
+	echo "1..${#sentences[@]}"
+	for i in "${!sentences[@]}"; do
+		if [[ ${ONLY:-} && ! ${sentences[i]} =~ $ONLY ]]; then
+			echo "ok $((i + 1)) ${sentences[i]} # SKIP not asked for"
+			continue
+		fi
+		# Not in a condition: there bash would ignore set -e.
+		run_one "$i"
+	done
+	exec 8>&- 9<&-
+	modprobe -q -r brd || true
+	exit $failed
+}

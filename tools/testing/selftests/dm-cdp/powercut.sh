@@ -1,0 +1,99 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# On the host: kills the whole VM under load at a random moment, boots it again with
+# the same disks, and compares. powercut.sh [ROUNDS]; KERNEL, LONG, SEED.
+
+set -u -o pipefail
+
+here=$(dirname "$(readlink -f "$0")")
+TREE=${here%/tools/testing/selftests/dm-cdp}
+run=$TREE/tools/testing/vm/run
+kernel=${KERNEL:-6.1}
+rounds=${1:-$([[ ${LONG:-} ]] && echo 20 || echo 1)}
+RANDOM=${SEED:-$((RANDOM))}
+programs=$TREE/out/selftests/dm-cdp
+
+work=$(mktemp -d)
+vm=
+cleanup()
+{
+	[[ $vm ]] && kill "$vm" 2>/dev/null
+	rm -rf "$work"
+}
+trap cleanup EXIT
+
+guest()	# ARGS of cdp_powercut
+{
+	"$run" --kernel "$kernel" --disk "$work/meta" --disk "$work/data" --log "$work/log" \
+		--share "$work/share" --pidfile "$work/pid" --timeout 300 \
+		-- "$here/powercut-guest.sh" "$@"
+}
+
+# The VM dies at a moment of its own after the first round.
+die_under_load()	# SEED
+{
+	local i pause
+
+	: > "$work/out"
+	rm -f "$work/pid"
+	guest run /dev/vda /dev/vdb "$1" > "$work/out" 2> "$work/err" &
+	vm=$!
+	for ((i = 0; i < 1200; i++)); do
+		grep -q '^round 1$' "$work/out" && break
+		kill -0 $vm 2>/dev/null || break
+		sleep 0.1
+	done
+	grep -q '^round 1$' "$work/out" || return 1
+	pause=$((RANDOM % 6000))
+	sleep "$((pause / 1000)).$(printf %03d $((pause % 1000)))"
+	kill -9 "$(< "$work/pid")"
+	wait $vm
+	vm=
+}
+
+acked_round() { sed -n 's/^round //p' "$work/out" | tail -n1; }
+
+# The last acknowledged flush of each thread, of the round that was not ended.
+acks()
+{
+	awk '/^round / { delete last } /^flushed / { last[$2] = $3 } END { for (t in last) print last[t] }' \
+		"$work/out"
+}
+
+one_round()	# NUMBER
+{
+	local seed=$RANDOM$RANDOM
+
+	echo "# seed $seed"
+	truncate -s 0 "$work/meta" "$work/data"
+	truncate -s 32M "$work/meta"
+	truncate -s 2G "$work/data"
+	if ! die_under_load "$seed"; then
+		sed 's/^/# /' "$work/out" "$work/err"
+		echo "not ok $1 the machine runs under load"
+		return 1
+	fi
+	echo "# $(grep -c '^flushed' "$work/out") flushes acknowledged, killed after $(tail -n1 "$work/out")"
+	# shellcheck disable=SC2046
+	if guest verify /dev/vda /dev/vdb "$seed" "$(acked_round)" $(acks) > "$work/verdict" 2>&1; then
+		grep '^# ' "$work/verdict"
+		echo "ok $1 after power cut $1 all that was acknowledged is there"
+	else
+		sed 's/^/# /' "$work/verdict"
+		mkdir -p "$TREE/out/powercut"
+		cp --sparse=always "$work/meta" "$work/data" "$work/out" "$TREE/out/powercut/"
+		echo "# disks kept in out/powercut"
+		echo "not ok $1 after power cut $1 all that was acknowledged is there"
+		return 1
+	fi
+}
+
+make -s -C "$here" OUT="$programs" || exit
+echo "TAP version 13"
+echo "1..$rounds"
+failed=0
+for ((n = 1; n <= rounds; n++)); do
+	one_round $n || failed=1
+done
+exit $failed
