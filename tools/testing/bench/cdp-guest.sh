@@ -1,0 +1,404 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The part of cdp.sh that runs in the test VM. It appends to two files in $OUT
+# and prints its progress:
+#
+#   raw   iops <device> <target> <job> <iops>
+#         lat <device> <target> <job> <op> <p50> <p99> <p99.9> <max>   (ns)
+#   also  <tab-separated name, value, unit>
+#
+# Each repetition of a target starts on new, empty devices.
+
+set -euo pipefail
+
+: "${DEVICES:?}" "${TARGETS:?}" "${JOBS:?}" "${REPEAT:?}" "${RUNTIME:?}" "${RAMP:?}" "${VOLUME_MIB:?}"
+: "${SUSTAIN:?}" "${HISTORY:?}" "${ALSO?}" "${KO:?}" "${DM_TIME:?}" "${OUT:?}"
+
+sectors=$((VOLUME_MIB * 2048))
+latency_ns=50000		# null_blk's time to complete a request
+cache_mib=8
+device_mib=16384		# a device's size; memory is taken as it is written
+raw=$OUT/raw also=$OUT/also
+
+. "$(dirname "$0")/cdp-also.sh"
+
+declare -A job_args=(
+	[randwrite-qd1]="--rw=randwrite --bs=4k --iodepth=1"
+	[randwrite-qd16]="--rw=randwrite --bs=4k --iodepth=16"
+	[fsync-j1]="--rw=randwrite --bs=4k --iodepth=1 --fsync=1"
+	[fsync-j4]="--rw=randwrite --bs=4k --iodepth=1 --fsync=1 --numjobs=4"
+	[seqwrite-1m]="--rw=write --bs=1m --iodepth=4"
+	[mix70-qd16]="--rw=randrw --rwmixread=70 --bs=4k --iodepth=16"
+	[randread-qd1]="--rw=randread --bs=4k --iodepth=1"
+	[randread-qd16]="--rw=randread --bs=4k --iodepth=16"
+)
+
+# Devices: two alike, $data and $spare (metadata, or what a snapshot saves).
+
+null_blk_add()
+{
+	local dir=/sys/kernel/config/nullb/$1 set
+
+	shift
+	mkdir "$dir"
+	for set in irqmode=2 "completion_nsec=$latency_ns" "$@" power=1; do
+		echo "${set#*=}" > "$dir/${set%%=*}"
+	done
+}
+
+null_blk_remove()
+{
+	local dir
+
+	for dir in /sys/kernel/config/nullb/*/; do
+		rmdir "$dir"
+	done
+}
+
+# A small volatile cache, as a disk's. null_blk copies its cache page by page,
+# with interrupts off, when it is flushed: a large one would let those who never
+# flush leave that work undone, and charge all of it to the first who does.
+null_blk_cached()
+{
+	local queue=/sys/block/$1/queue
+
+	null_blk_add "$1" memory_backed=1 "size=$device_mib" "cache_size=$cache_mib"
+	[[ $(<"$queue/write_cache") == 'write back' && $(<"$queue/fua") == 1 ]] || {
+		echo "bench: $1 has no volatile cache with FUA" >&2
+		return 1
+	}
+}
+
+# brd zeroes a page when it is first written to, which takes longer than a write
+# and is not what a disk does: so it stays, with its pages, and a device is new when
+# its head is.
+brd_load()
+{
+	modprobe brd rd_nr=2 rd_size=$((device_mib * 1024))
+	disk=/dev/ram0
+	run_fio --rw=write:3584 --bs=512 --size=$((VOLUME_MIB * 6))m --io_size=$((VOLUME_MIB * 6 * 128))k
+}
+
+device_up()
+{
+	case $1 in
+	brd)
+		dd if=/dev/zero of=/dev/ram0 bs=1M count=1 oflag=direct status=none
+		dd if=/dev/zero of=/dev/ram1 bs=1M count=1 oflag=direct status=none
+		data=/dev/ram0 spare=/dev/ram1
+		;;
+	null_blk)
+		null_blk_cached nullb0
+		null_blk_cached nullb1
+		data=/dev/nullb0 spare=/dev/nullb1
+		;;
+	esac
+}
+
+device_down()
+{
+	[[ $1 == brd ]] || null_blk_remove
+}
+
+# Targets: <target>_up makes $disk; _before and _after enclose a job.
+
+map()
+{
+	dmsetup create "bench-$1" --table "$2"
+	dmsetup mknodes "bench-$1"
+}
+
+unmap()
+{
+	dmsetup remove --retry "bench-$1"
+}
+
+size_of()
+{
+	blockdev --getsz "$1"
+}
+
+linear_up()
+{
+	map linear "0 $sectors linear $data 0"
+	disk=/dev/mapper/bench-linear
+}
+
+linear_down()
+{
+	unmap linear
+}
+
+thin_pool_up()
+{
+	map pool "0 $(size_of "$data") thin-pool $spare $data 128 0 1 skip_block_zeroing"
+}
+
+# thin_volume_up <sectors>
+thin_volume_up()
+{
+	dmsetup message bench-pool 0 "create_thin 0"
+	map thin "0 $1 thin /dev/mapper/bench-pool 0"
+	disk=/dev/mapper/bench-thin
+}
+
+thin_volume_down()
+{
+	unmap thin
+	dmsetup message bench-pool 0 "delete 0"
+}
+
+thin_up()
+{
+	thin_pool_up
+	thin_volume_up "$sectors"
+}
+
+thin_down()
+{
+	unmap thin
+	unmap pool
+}
+
+# Every write allocates: a new volume for each job, and one so large that few
+# writes fall in a chunk that an earlier one took.
+thin_fresh_up()
+{
+	thin_pool_up
+	disk=none
+}
+
+thin_fresh_before()
+{
+	thin_volume_up $((sectors * 32))
+}
+
+thin_fresh_after()
+{
+	thin_volume_down
+}
+
+thin_fresh_down()
+{
+	unmap pool
+}
+
+thin_snap_up()
+{
+	thin_up
+}
+
+thin_snap_before()
+{
+	touch /run/snapshots
+	(
+		for ((i = 1; ; i++)); do
+			dmsetup suspend bench-thin
+			dmsetup message bench-pool 0 "create_snap $i 0"
+			dmsetup resume bench-thin
+			echo "$i" > /run/snapshots.last
+			sleep 1
+			[[ -e /run/snapshots ]] || break
+		done
+	) &
+	snapper=$!
+}
+
+thin_snap_after()
+{
+	local i
+
+	rm /run/snapshots
+	wait $snapper
+	for ((i = 1; i <= $(</run/snapshots.last); i++)); do
+		dmsetup message bench-pool 0 "delete $i"
+	done
+}
+
+thin_snap_down()
+{
+	thin_down
+}
+
+snapshot_up()
+{
+	map origin "0 $sectors snapshot-origin $data"
+	disk=/dev/mapper/bench-origin
+}
+
+snapshot_before()
+{
+	dd if=/dev/zero of="$spare" bs=4k count=1 oflag=direct status=none
+	dmsetup suspend bench-origin
+	map snap "0 $sectors snapshot $data $spare P 8"
+	dmsetup resume bench-origin
+}
+
+snapshot_after()
+{
+	unmap snap
+}
+
+snapshot_down()
+{
+	unmap origin
+}
+
+# cdp_pool_up <metadata> <data> [<options>]
+cdp_pool_up()
+{
+	map pool "0 $(size_of "$2") cdp-pool $1 $2 8 ${3:-}"
+}
+
+cdp_volume_up()
+{
+	dmsetup message bench-pool 0 "create_volume bench $sectors" > /dev/null
+	map cdp "0 $sectors cdp /dev/mapper/bench-pool bench"
+	disk=/dev/mapper/bench-cdp
+}
+
+# Checkpoints come as often as they do by default on a volume four times as
+# large, so that a short job has its share of them.
+cdp_up()
+{
+	cdp_pool_up "$spare" "$data" "2 checkpoint_extents $((sectors / 16))"
+	cdp_volume_up
+}
+
+cdp_checkpoint()
+{
+	dmsetup message bench-pool 0 checkpoint
+}
+
+# Before reads: every block once more, in random order, and none of it in the tail.
+cdp_age()
+{
+	run_fio --rw=randwrite --bs=4k --iodepth=16 --size="${VOLUME_MIB}m" --randseed=7
+	cdp_checkpoint
+}
+
+cdp_down()
+{
+	unmap cdp
+	unmap pool
+}
+
+raw_up()
+{
+	disk=$data
+}
+
+raw_down()
+{
+	:
+}
+
+# hook <target> <step>: if the target has it
+hook()
+{
+	local f=${1//-/_}_$2
+
+	! declare -F "$f" > /dev/null || "$f"
+}
+
+run_fio()
+{
+	fio --name=bench --filename="$disk" --direct=1 --ioengine=libaio --thread --group_reporting "$@" \
+		--percentile_list=50:99:99.9 --output-format=json --output=/run/fio.json
+}
+
+fill()
+{
+	run_fio --rw=write --bs=1m --iodepth=4 --size="${VOLUME_MIB}m"
+}
+
+# latencies <prefix of the line>: each operation of the last run
+latencies()
+{
+	jq -r --arg line "$1" '.jobs[0] |
+		[["read", .read.clat_ns], ["write", .write.clat_ns], ["fsync", .sync.lat_ns]][] |
+		select(.[1].N > 0) | .[1].percentile as $p |
+		[$line, .[0], $p["50.000000"], $p["99.000000"], $p["99.900000"], .[1].max] |
+		map(tostring) | join(" ")' /run/fio.json
+}
+
+iops()
+{
+	jq '.jobs[0] | .read.iops + .write.iops' /run/fio.json
+}
+
+# run_job <device> <target> <job> <repetition>
+run_job()
+{
+	local runtime=$RUNTIME size=$VOLUME_MIB args
+
+	case $2:$3 in
+	thin-fresh:*read*) return ;;
+	thin-snap:*) runtime=$((RUNTIME < 1000 ? 1000 : RUNTIME)) ;;	# a snapshot's whole second
+	*:randwrite-qd16) runtime=$((3 * RUNTIME)) ;;			# dm-cdp: with checkpoints
+	esac
+	[[ $2 == thin-fresh && $3 != seq* ]] && size=$((size * 32))
+
+	read -ra args <<< "${job_args[$3]}"
+	sync "$data" "$spare"		# no job pays for what the last one left in the caches
+	hook "$2" before
+	run_fio "${args[@]}" --size="${size}m" --randseed=$((1000 + $4)) \
+		--time_based --runtime="${runtime}ms" --ramp_time="${RAMP}ms"
+	hook "$2" after
+	echo "iops $1 $2 $3 $(iops)" >> "$raw"
+	latencies "lat $1 $2 $3" >> "$raw"
+	echo "$1 $2 $3: $(iops)"
+}
+
+# run_target <device> <target> <repetition>
+run_target()
+{
+	local job aged=''
+
+	device_up "$1"
+	hook "$2" up
+	[[ $2 == thin-fresh ]] || fill
+	for job in $JOBS; do
+		if [[ $job == *read* && ! $aged ]]; then
+			hook "$2" age
+			aged=1
+		fi
+		run_job "$1" "$2" "$job" "$3"
+	done
+	hook "$2" down
+	device_down "$1"
+}
+
+setup()
+{
+	mkdir -p "$OUT"
+	: > "$raw"
+	: > "$also"
+	for module in null_blk:nr_devices=0 dm-mod dm-thin-pool dm-snapshot dm-zero; do
+		modprobe "${module%%:*}" $(sed -n 's/^[^:]*://p' <<< "$module")
+	done
+	if [[ " $TARGETS " == *" cdp "* ]]; then
+		modprobe -a $(modinfo -F depends "$KO" | tr , " ")
+		insmod "$KO"
+	fi
+	[[ " $DEVICES " != *" brd "* ]] || brd_load
+}
+
+main()
+{
+	local repetition device target
+
+	setup
+	for ((repetition = 1; repetition <= REPEAT; repetition++)); do
+		for device in $DEVICES; do
+			for target in $TARGETS; do
+				run_target "$device" "$target" "$repetition"
+			done
+		done
+	done
+	[[ " $DEVICES " != *" brd "* ]] || modprobe -r brd
+	[[ " $TARGETS " != *" cdp "* ]] || also_measured
+}
+
+main
