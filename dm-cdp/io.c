@@ -45,8 +45,7 @@ void cdp_io_finish(struct cdp_io *io, blk_status_t status)
 
 static void flush_done(struct cdp_waiter *waiter, blk_status_t status)
 {
-	struct cdp_io *io = container_of(waiter, struct cdp_io, waiter);
-	cdp_io_finish(io, status);
+	cdp_io_finish(container_of(waiter, struct cdp_io, waiter), status);
 }
 
 void cdp_io_end_write(struct cdp_io *io, bool ok)
