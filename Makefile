@@ -81,11 +81,13 @@ CHECKPATCH := $(CACHE)/6.12/scripts/checkpatch.pl --no-tree --root=. --strict --
 # inttypes.h's PRIu64 is camel case to checkpatch; file paths matter in patches only
 IGNORE := CAMELCASE,FILE_PATH_CHANGES
 # User space has neither strscpy nor __printf
-IGNORE_USER := $(IGNORE),STRCPY,PREFER_DEFINED_ATTRIBUTE_MACRO
+IGNORE_USER := $(IGNORE),STRCPY,PREFER_DEFINED_ATTRIBUTE_MACRO,PREFER_KERNEL_TYPES
 
 style: setup
-	@find dm-cdp kvm-hotsnap include -name '*.[ch]' 2>/dev/null | sort | \
+	@find dm-cdp kvm-hotsnap include -name '*.[ch]' -not -path '*/compat/*' 2>/dev/null | sort | \
 		xargs -r $(CHECKPATCH) --ignore $(IGNORE) --file
+	@find dm-cdp kvm-hotsnap -path '*/compat/*.[ch]' 2>/dev/null | sort | \
+		xargs -r $(CHECKPATCH) --ignore $(IGNORE),LINUX_VERSION_CODE,CONSTANT_COMPARISON --file
 	@find userspace tools -name '*.[ch]' 2>/dev/null | sort | \
 		xargs -r $(CHECKPATCH) --ignore $(IGNORE_USER) --file
 

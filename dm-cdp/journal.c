@@ -234,9 +234,9 @@ static void submit_round(struct cdp_pool *pool, enum round_kind kind, u64 seq)
 
 	j->status = BLK_STS_OK;
 	atomic_set(&j->bios, 1 + (kind == ROUND_CHECKED) + (first < nr));
-	submit_blocks(pool, &j->bio[0], 0, first, seq, opf);
+	submit_blocks(pool, &j->bio, 0, first, seq, opf);
 	if (first < nr)
-		submit_blocks(pool, &j->bio[1], first, nr - first, seq + first, opf);
+		submit_blocks(pool, &j->bio_wrapped, first, nr - first, seq + first, opf);
 	if (kind == ROUND_CHECKED)
 		submit_flush(pool);
 }

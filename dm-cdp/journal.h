@@ -68,7 +68,8 @@ struct cdp_journal {
 	u64 round_taken;
 	atomic_t bios;
 	blk_status_t status;
-	struct bio bio[2];	/* two where the ring wraps */
+	struct bio bio;
+	struct bio bio_wrapped;	/* where the ring wraps */
 	struct bio flush;
 	struct bio_vec vecs[CDP_ROUND_BLOCKS];
 };

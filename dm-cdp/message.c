@@ -113,7 +113,7 @@ static int create_volume(struct cdp_pool *pool, unsigned int argc, char **argv,
 		return r;
 	if (kstrtou64(argv[2], 10, &record.nr_sectors) || !record.nr_sectors ||
 	    record.nr_sectors & (pool->block_sectors - 1)) {
-		DMWARN("%s: %s sectors: a volume's size is a multiple of the pool's block, %u sectors",
+		DMWARN("%s: %s sectors: a volume's size is a multiple of the block's %u",
 		       dm_device_name(pool->md), argv[2], pool->block_sectors);
 		return -EINVAL;
 	}
@@ -191,7 +191,8 @@ static int mark(struct cdp_pool *pool, unsigned int argc, char **argv,
 	record.time = cdp_pool_drain(pool);
 	r = change(pool, &record);
 	if (r == -EEXIST)
-		DMWARN("%s: there is a mark %s already", dm_device_name(pool->md), argv[1]);
+		DMWARN("%s: there is a mark of the name %s already", dm_device_name(pool->md),
+		       argv[1]);
 	if (r)
 		return r;
 	DMEMIT("%llu", record.time);

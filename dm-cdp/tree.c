@@ -774,7 +774,8 @@ int cdp_tree_merge(struct cdp_tree *tree, struct cdp_tree_root *root,
 	m->writer = (struct writer) { .tree = tree, .root = root, .room = ROOM };
 	m->source = source;
 	m->last = first_key;
-	m->head = m->tail = LEAF;
+	m->head = LEAF;
+	m->tail = LEAF;
 
 	while (!(r = merge_fill(m)) && m->head < m->tail) {
 		r = merge_leaf(m);
