@@ -234,15 +234,15 @@ static void forget_deleted(struct checkpoint *cp)
 {
 	if (!cp->deleted)
 		return;
-	if (!cp->deleted_whole) {
-		cdp_checkpoint_kick(cp->pool);
-		return;
+	if (cp->deleted_whole) {
+		mutex_lock(&cp->pool->catalog.mutex);
+		list_del(&cp->deleted->list);
+		mutex_unlock(&cp->pool->catalog.mutex);
+		cdp_volume_free(cp->deleted);
 	}
-	mutex_lock(&cp->pool->catalog.mutex);
-	list_del(&cp->deleted->list);
-	mutex_unlock(&cp->pool->catalog.mutex);
-	cdp_volume_free(cp->deleted);
-	cdp_checkpoint_kick(cp->pool);
+	/* The rest, or the next one; a pool that closes goes on when it is opened again. */
+	if (!cp->pool->closing)
+		cdp_checkpoint_kick(cp->pool);
 }
 
 /*
@@ -410,5 +410,6 @@ int cdp_checkpoint_start(struct cdp_pool *pool)
 void cdp_checkpoint_stop(struct cdp_pool *pool)
 {
 	cancel_delayed_work_sync(&pool->checkpoint_timer);
+	pool->closing = true;
 	cdp_checkpoint_run(pool);
 }

@@ -91,6 +91,7 @@ struct cdp_pool {
 	bool checkpoint_queued;
 	u64 checkpoints_started;
 	u64 checkpoints;		/* ended */
+	bool closing;
 	u64 checkpoint_seq;		/* journal position of the last freeze */
 	u64 tail_limit;			/* extents that the active tail may hold */
 

@@ -23,6 +23,10 @@ raw=$OUT/raw also=$OUT/also
 
 . "$(dirname "$0")/cdp-also.sh"
 
+# How much larger than others a target's volume is: so large that few writes fall
+# in a chunk of 64 KiB that an earlier one took.
+declare -A scale=([thin-fresh]=32 [thin-snap]=8)
+
 declare -A job_args=(
 	[randwrite-qd1]="--rw=randwrite --bs=4k --iodepth=1"
 	[randwrite-qd16]="--rw=randwrite --bs=4k --iodepth=16"
@@ -161,8 +165,7 @@ thin_down()
 	unmap pool
 }
 
-# Every write allocates: a new volume for each job, and one so large that few
-# writes fall in a chunk that an earlier one took.
+# Every write allocates: a new volume for each job.
 thin_fresh_up()
 {
 	thin_pool_up
@@ -171,7 +174,7 @@ thin_fresh_up()
 
 thin_fresh_before()
 {
-	thin_volume_up $((sectors * 32))
+	thin_volume_up $((sectors * scale[thin-fresh]))
 }
 
 thin_fresh_after()
@@ -186,7 +189,16 @@ thin_fresh_down()
 
 thin_snap_up()
 {
-	thin_up
+	thin_pool_up
+	thin_volume_up $((sectors * scale[thin-snap]))
+}
+
+# A block of each chunk allocates all of it.
+thin_snap_fill()
+{
+	local mib=$((VOLUME_MIB * scale[thin-snap]))
+
+	run_fio --rw=write:60k --bs=4k --iodepth=16 --size="${mib}m" --io_size="$((mib * 64))k"
 }
 
 thin_snap_before()
@@ -335,10 +347,10 @@ run_job()
 
 	case $2:$3 in
 	thin-fresh:*read*) return ;;
+	*:randwrite-qd16) runtime=$((5 * RUNTIME)) ;;			# dm-cdp: with checkpoints
 	thin-snap:*) runtime=$((RUNTIME < 1000 ? 1000 : RUNTIME)) ;;	# a snapshot's whole second
-	*:randwrite-qd16) runtime=$((3 * RUNTIME)) ;;			# dm-cdp: with checkpoints
 	esac
-	[[ $2 == thin-fresh && $3 != seq* ]] && size=$((size * 32))
+	size=$((size * ${scale[$2]:-1}))
 
 	read -ra args <<< "${job_args[$3]}"
 	sync "$data" "$spare"		# no job pays for what the last one left in the caches
@@ -358,7 +370,11 @@ run_target()
 
 	device_up "$1"
 	hook "$2" up
-	[[ $2 == thin-fresh ]] || fill
+	case $2 in
+	thin-fresh) ;;
+	thin-snap) thin_snap_fill ;;
+	*) fill ;;
+	esac
 	for job in $JOBS; do
 		if [[ $job == *read* && ! $aged ]]; then
 			hook "$2" age
