@@ -333,6 +333,8 @@ static void checkpoint_work(struct work_struct *work)
 
 	if (cdp_pool_writable(pool) && !pool->index.frozen)
 		checkpoint(pool);
+	else
+		cdp_journal_kick(pool);	/* who waits for room there waits in vain */
 	memalloc_noio_restore(noio);
 
 	spin_lock_irq(&pool->checkpoint_done.lock);

@@ -242,34 +242,26 @@ static void submit_round(struct cdp_pool *pool, enum round_kind kind, u64 seq)
 }
 
 /*
- * No room: the checkpoint that is asked for here frees some and makes durable what waits.
- * An event cannot wait for it, as its caller holds the catalog that a checkpoint needs.
- * Without checkpoints (the metadata device has failed) the journal ends here.
+ * No room: a checkpoint frees some and makes durable what waits.  An event cannot wait for
+ * it, as its caller holds the catalog that a checkpoint needs: it is given back.  Without
+ * checkpoints (the metadata device has failed) the journal ends here.  The caller
+ * holds the lock, under which it was seen that there is no room.
  */
-static void starve(struct cdp_pool *pool)
+static struct cdp_journal_event *starve(struct cdp_pool *pool)
 {
 	struct cdp_journal *j = &pool->journal;
-	struct cdp_journal_event *event;
-	unsigned long flags;
+	struct cdp_journal_event *event = j->event;
 
-	spin_lock_irqsave(&pool->index.tail_lock, flags);
-	event = j->event;
 	j->event = NULL;
 	if (!cdp_pool_writable(pool))
 		j->failed = BLK_STS_IOERR;
-	spin_unlock_irqrestore(&pool->index.tail_lock, flags);
-
-	if (event)
-		event->waiter.done(&event->waiter, BLK_STS_AGAIN);
-	if (cdp_pool_writable(pool))
-		cdp_checkpoint_kick(pool);
-	else
-		complete_waiters(pool);
+	return event;
 }
 
 void cdp_journal_kick(struct cdp_pool *pool)
 {
 	struct cdp_journal *j = &pool->journal;
+	struct cdp_journal_event *starved_event = NULL;
 	enum round_kind kind = ROUND_NONE;
 	unsigned long flags;
 	bool starved = false;
@@ -281,13 +273,19 @@ void cdp_journal_kick(struct cdp_pool *pool)
 		kind = encode_round(pool);
 		j->busy = kind != ROUND_NONE;
 		starved = !j->busy && (has_pending(&pool->index) || j->event);
+		if (starved)
+			starved_event = starve(pool);
 	}
 	spin_unlock_irqrestore(&pool->index.tail_lock, flags);
 
 	if (kind != ROUND_NONE)
 		submit_round(pool, kind, seq);
+	if (starved_event)
+		starved_event->waiter.done(&starved_event->waiter, BLK_STS_AGAIN);
+	if (starved && cdp_pool_writable(pool))
+		cdp_checkpoint_kick(pool);
 	else if (starved)
-		starve(pool);
+		complete_waiters(pool);
 }
 
 static void journal_work(struct work_struct *work)
