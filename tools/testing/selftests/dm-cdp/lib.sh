@@ -77,9 +77,17 @@ program()
 # the background: there is one helper.
 ask()
 {
+	local rc part
+
 	printf '%s\n' "$*" >&8
-	IFS= read -r -d '' -u 9 answer || return
-	local rc=${answer%%$'\n'*}
+	answer=
+	# The end of a background process interrupts a read, which then has but a part.
+	until IFS= read -r -d '' -u 9 part; do
+		answer+=$part
+		kill -0 "$HELPER_PID" 2>/dev/null || return
+	done
+	answer+=$part
+	rc=${answer%%$'\n'*}
 
 	answer=${answer#*$'\n'}
 	[[ $rc == 0 ]] && return
