@@ -17,13 +17,20 @@ report()
 	printf '%s: %s %s\n' "$@"
 }
 
-# also_up <what lies behind the kept part, a target without its range> [<pool options>]
+# also_up <what lies behind the kept part, a target without its range>
+#         [<pool options> [<MiB of metadata to touch before>]]
 also_up()
 {
 	local kept=$((kept_mib * 2048)) all=$((1 << 28))
 
 	null_blk_cached nullb0
 	null_blk_cached nullb1
+	if [[ ${3:-} ]]; then
+		touch_pages /dev/nullb0 $kept_mib
+		touch_pages /dev/nullb1 "$3"
+		device_new /dev/nullb0
+		device_new /dev/nullb1
+	fi
 	map data "0 $kept linear /dev/nullb0 0
 $kept $((all - kept)) $1"
 	cdp_pool_up /dev/nullb1 /dev/mapper/bench-data "${2:-}"
@@ -169,7 +176,7 @@ sustained()
 	local what="sustained random write, qd $1, $2 s" p50 p99 p999 max
 
 	null_blk_add nullb2 memory_backed=0 "size=$((1 << 17))"
-	also_up "linear /dev/nullb2 0"
+	also_up "linear /dev/nullb2 0" "" $((32 + $2 * 2))
 	run_fio --rw=randwrite --bs=4k --iodepth="$1" --size="${VOLUME_MIB}m" --norandommap \
 		--time_based --runtime="$2"
 	read -r _ p50 p99 p999 max < <(latencies "")

@@ -17,7 +17,6 @@ set -euo pipefail
 
 sectors=$((VOLUME_MIB * 2048))
 latency_ns=50000		# null_blk's time to complete a request
-cache_mib=8
 device_mib=16384		# a device's size; memory is taken as it is written
 raw=$OUT/raw also=$OUT/also
 
@@ -56,53 +55,69 @@ null_blk_remove()
 	local dir
 
 	for dir in /sys/kernel/config/nullb/*/; do
-		rmdir "$dir"
+		[[ ! -d $dir ]] || rmdir "$dir"
 	done
 }
 
-# A small volatile cache, as a disk's. null_blk copies its cache page by page,
-# with interrupts off, when it is flushed: a large one would let those who never
-# flush leave that work undone, and charge all of it to the first who does.
 null_blk_cached()
 {
 	local queue=/sys/block/$1/queue
 
-	null_blk_add "$1" memory_backed=1 "size=$device_mib" "cache_size=$cache_mib"
+	null_blk_add "$1" memory_backed=1 "size=$device_mib" "cache_size=$device_mib"
 	[[ $(<"$queue/write_cache") == 'write back' && $(<"$queue/fua") == 1 ]] || {
 		echo "bench: $1 has no volatile cache with FUA" >&2
 		return 1
 	}
 }
 
-# brd zeroes a page when it is first written to, which takes longer than a write
-# and is not what a disk does: so it stays, with its pages, and a device is new when
-# its head is.
-brd_load()
+# touch_pages <device> <MiB>: have the memory that is behind them.
+#
+# The first write to a page costs what it does not on a disk: brd zeroes it, and
+# null_blk puts it in its cache, which it copies with interrupts off when it is
+# flushed (what was flushed once is written in place). A target that writes to new
+# places would pay for that, one that overwrites would not. So devices stay, with
+# their pages, and are new when their heads are.
+touch_pages()
 {
-	modprobe brd rd_nr=2 rd_size=$((device_mib * 1024))
-	disk=/dev/ram0
-	run_fio --rw=write:3584 --bs=512 --size=$((VOLUME_MIB * 6))m --io_size=$((VOLUME_MIB * 6 * 128))k
+	disk=$1
+	run_fio --rw=write:3584 --bs=512 --iodepth=16 --size="${2}m" --io_size="$(($2 * 128))k"
+	sync "$1"
+}
+
+devices_load()
+{
+	if [[ " $DEVICES " == *" brd "* ]]; then
+		modprobe brd rd_nr=2 rd_size=$((device_mib * 1024))
+		touch_pages /dev/ram0 $((VOLUME_MIB * 6))
+		touch_pages /dev/ram1 $((VOLUME_MIB * 2))
+	fi
+	if [[ " $DEVICES " == *" null_blk "* ]]; then
+		null_blk_cached nullb0
+		null_blk_cached nullb1
+		touch_pages /dev/nullb0 $((VOLUME_MIB * 6))
+		touch_pages /dev/nullb1 $((VOLUME_MIB * 2))
+	fi
+}
+
+devices_unload()
+{
+	null_blk_remove
+	[[ ! -e /dev/ram0 ]] || modprobe -r brd
+}
+
+device_new()
+{
+	dd if=/dev/zero of="$1" bs=1M count=1 oflag=direct status=none
 }
 
 device_up()
 {
 	case $1 in
-	brd)
-		dd if=/dev/zero of=/dev/ram0 bs=1M count=1 oflag=direct status=none
-		dd if=/dev/zero of=/dev/ram1 bs=1M count=1 oflag=direct status=none
-		data=/dev/ram0 spare=/dev/ram1
-		;;
-	null_blk)
-		null_blk_cached nullb0
-		null_blk_cached nullb1
-		data=/dev/nullb0 spare=/dev/nullb1
-		;;
+	brd) data=/dev/ram0 spare=/dev/ram1 ;;
+	null_blk) data=/dev/nullb0 spare=/dev/nullb1 ;;
 	esac
-}
-
-device_down()
-{
-	[[ $1 == brd ]] || null_blk_remove
+	device_new "$data"
+	device_new "$spare"
 }
 
 # Targets: <target>_up makes $disk; _before and _after enclose a job.
@@ -371,7 +386,7 @@ run_target()
 	device_up "$1"
 	hook "$2" up
 	case $2 in
-	thin-fresh) ;;
+	raw | linear | snapshot | thin-fresh) ;;
 	thin-snap) thin_snap_fill ;;
 	*) fill ;;
 	esac
@@ -383,7 +398,6 @@ run_target()
 		run_job "$1" "$2" "$job" "$3"
 	done
 	hook "$2" down
-	device_down "$1"
 }
 
 setup()
@@ -398,7 +412,7 @@ setup()
 		modprobe -a $(modinfo -F depends "$KO" | tr , " ")
 		insmod "$KO"
 	fi
-	[[ " $DEVICES " != *" brd "* ]] || brd_load
+	devices_load
 }
 
 main()
@@ -413,7 +427,7 @@ main()
 			done
 		done
 	done
-	[[ " $DEVICES " != *" brd "* ]] || modprobe -r brd
+	devices_unload
 	[[ " $TARGETS " != *" cdp "* ]] || also_measured
 }
 

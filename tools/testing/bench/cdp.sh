@@ -32,7 +32,7 @@ else
 	: "${REPEAT=3}" "${SUSTAIN=300}" "${HISTORY=10000 1000000}"
 fi
 : "${JOBS=$all_jobs}" "${ALSO=history crash sustained}" "${RUNTIME=300}" "${RAMP=100}" "${VOLUME_MIB=256}"
-: "${KERNEL:=6.1}" "${MEMORY:=6144}" "${TIMEOUT:=7200}" "${VM_ARGS:=}"
+: "${KERNEL:=6.1}" "${MEMORY:=8192}" "${TIMEOUT:=7200}" "${VM_ARGS:=}"
 : "${KO:=$root/out/$KERNEL/dm-cdp/dm-cdp.ko}"
 dm_time=$out/dm-time
 
