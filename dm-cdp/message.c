@@ -191,8 +191,7 @@ static int mark(struct cdp_pool *pool, unsigned int argc, char **argv,
 	record.time = cdp_pool_drain(pool);
 	r = change(pool, &record);
 	if (r == -EEXIST)
-		DMWARN("%s: there is a mark of the name %s already", dm_device_name(pool->md),
-		       argv[1]);
+		DMWARN("%s: the name %s is taken already", dm_device_name(pool->md), argv[1]);
 	if (r)
 		return r;
 	DMEMIT("%llu", record.time);

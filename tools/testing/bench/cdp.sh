@@ -26,7 +26,7 @@ out=$root/out/bench
 
 all_jobs="randwrite-qd1 randwrite-qd16 fsync-j1 fsync-j4 seqwrite-1m mix70-qd16 randread-qd1 randread-qd16"
 if [[ ${QUICK:-} ]]; then
-	: "${DEVICES=null_blk}" "${TARGETS=linear cdp thin}" "${REPEAT=1}" "${SUSTAIN=5}" "${HISTORY=5000 25000}"
+	: "${DEVICES=null_blk}" "${TARGETS=linear cdp thin}" "${REPEAT=1}" "${SUSTAIN=3}" "${HISTORY=5000 25000}"
 else
 	: "${DEVICES=null_blk brd}" "${TARGETS=raw linear cdp thin thin-fresh thin-snap snapshot}"
 	: "${REPEAT=3}" "${SUSTAIN=300}" "${HISTORY=10000 1000000}"
@@ -211,7 +211,7 @@ plot()
 		for t in "${!columns[@]}"; do
 			column+="${column:+, }'$work/$device' using $((t + 2)):xtic(1) title '${columns[t]}'"
 		done
-		panels+=("set title '$device'; plot 1 with lines lt -1 dt 2 title 'linear', $column")
+		panels+=("set title '$device' noenhanced; plot 1 with lines lt -1 dt 2 title 'linear', $column")
 	done
 	((rows == 0)) || gnuplot <<-END
 		set terminal svg size 1200,$((rows * 420)) font 'sans,12' background 'white'
@@ -223,7 +223,7 @@ plot()
 		set ylabel 'IOPS, ratio to dm-linear'
 		set grid y
 		set key outside right noenhanced
-		set xtics noenhanced
+		set xtics noenhanced rotate by -20
 		set multiplot layout $rows,1
 		$(printf '%s\n' "${panels[@]}")
 	END

@@ -241,7 +241,8 @@ static void pool_remove_random(struct pool *p)
 		if (random_below(4))
 			return;
 	}
-	pool_remove(p, lo < hi ? lo : hi, lo < hi ? hi : lo, 1 + random_below(1 + p->root.nr_leaves / 5));
+	pool_remove(p, lo < hi ? lo : hi, lo < hi ? hi : lo,
+		    1 + random_below(1 + p->root.nr_leaves / 5));
 }
 
 /*
@@ -595,7 +596,8 @@ static void try_faults(struct pool *p, int (*change)(struct pool *p, void *arg),
 		store_evict(p->tm);
 		*(reads ? &faults->reads : &faults->allocations) = n;
 		r = change(p, arg);
-		faults->reads = faults->allocations = -1;
+		faults->reads = -1;
+		faults->allocations = -1;
 		assert_int_equal(store_held(p->tm), 0);
 		if (!r)
 			break;

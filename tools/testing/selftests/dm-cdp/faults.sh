@@ -108,8 +108,7 @@ metadata_errors()
 	stack
 	flushed_put "v" 1 4096
 	was=$(sum "v")
-	dmsetup wait ${prefix}pool "$(events pool)" >/dev/null &
-	waiter=$!
+	expect_event
 	swap meta $meta_size error
 	put "v" 1 4 || true
 	refused message checkpoint

@@ -77,16 +77,10 @@ program()
 # the background: there is one helper.
 ask()
 {
-	local rc part
+	local rc
 
 	printf '%s\n' "$*" >&8
-	answer=
-	# The end of a background process interrupts a read, which then has but a part.
-	until IFS= read -r -d '' -u 9 part; do
-		answer+=$part
-		kill -0 "$HELPER_PID" 2>/dev/null || return
-	done
-	answer+=$part
+	IFS= read -r -d '' -u 9 answer || return
 	rc=${answer%%$'\n'*}
 
 	answer=${answer#*$'\n'}
@@ -232,6 +226,15 @@ stomp()	# DEVICE SEED KIB SPAN-KIB COUNT
 	path_of "$1"
 	"$helper" stomp "$answer" "$2" "$3" "$4" "$5" &
 	writer=$!
+}
+
+# Waits for the pool's next event in the background; wait $waiter gets it. The number is
+# asked for here: what the background expands would meet the foreground at the helper.
+expect_event()
+{
+	ask events pool
+	dmsetup wait "${prefix}pool" "$answer" > /dev/null &
+	waiter=$!
 }
 
 same()	# WHAT IS WAS

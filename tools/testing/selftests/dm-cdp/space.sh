@@ -14,13 +14,6 @@ slices()	# METADATA-SECTORS DATA-SECTORS
 	pool_open "$(node meta)" "$(node data)" 8 4 journal_blocks 64 checkpoint_ms 100
 }
 
-# Waits for the next event in the background; wait $waiter gets it.
-expect_event()
-{
-	dmsetup wait ${prefix}pool "$(events pool)" >/dev/null &
-	waiter=$!
-}
-
 # Writes pieces until one fails; $written says how many did not.
 fill()	# DEVICE KIB-PER-PIECE PIECES
 {
