@@ -412,7 +412,8 @@ void store_commit(struct dm_transaction_manager *tm)
 		if (b->buf && b->count)
 			block_write_out(b);
 		b->committed_count = b->count;
-		b->fresh = b->shadow = false;
+		b->fresh = false;
+		b->shadow = false;
 		if (!b->count)
 			block_drop(b);
 	}
@@ -430,7 +431,8 @@ void store_abort(struct dm_transaction_manager *tm)
 			continue;
 		block_drop(b);
 		b->count = b->committed_count;
-		b->fresh = b->shadow = false;
+		b->fresh = false;
+		b->shadow = false;
 	}
 }
 

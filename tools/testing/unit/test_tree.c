@@ -234,8 +234,10 @@ static void pool_remove_random(struct pool *p)
 		}
 		break;
 	case 2:			/* one extent */
-		if (p->model.nr)
-			lo = hi = p->model.versions[random_below(p->model.nr)].hi;
+		if (p->model.nr) {
+			hi = p->model.versions[random_below(p->model.nr)].hi;
+			lo = hi;
+		}
 		break;
 	default:
 		if (random_below(4))
