@@ -128,7 +128,7 @@ static int lock(struct dm_transaction_manager *tm, struct dm_block *b, bool writ
 	int r;
 
 	if (!b->count && !b->committed_count && !tm->options.hostile)
-		misuse(b->nr, "lock of a free block");
+		misuse(b->nr, "hold of a free block");
 	if (b->writer || (write && b->readers)) {
 		if (!tm->options.hostile)
 			misuse(b->nr, "locked twice");
