@@ -88,7 +88,7 @@ style: setup
 		xargs -r $(CHECKPATCH) --ignore $(IGNORE) --file
 	@find dm-cdp kvm-hotsnap -path '*/compat/*.[ch]' 2>/dev/null | sort | \
 		xargs -r $(CHECKPATCH) --ignore $(IGNORE),LINUX_VERSION_CODE,CONSTANT_COMPARISON --file
-	@find userspace tools -name '*.[ch]' 2>/dev/null | sort | \
+	@find userspace -name '*.[ch]' -not -path '*/kshim/*' 2>/dev/null | sort | \
 		xargs -r $(CHECKPATCH) --ignore $(IGNORE_USER) --file
 
 unit:
