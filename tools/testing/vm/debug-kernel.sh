@@ -40,7 +40,7 @@ kver=$(make -s LOCALVERSION=-debug kernelrelease)
 "${make[@]}" INSTALL_MOD_PATH="$dir" modules_install
 install -D -m 644 arch/x86/boot/bzImage "$dir/boot/vmlinuz-$kver"
 install -m 644 .config "$dir/boot/config-$kver"
-# As a bare vmlinux it would not boot: the PVH entry runs before KASAN is up.
+# Booted as a bare vmlinux it resets without a word, perhaps as the PVH entry runs before KASAN is up.
 ln -s "boot/vmlinuz-$kver" "$dir/kernel"
 mkdir "$dir/persistent-data"
 cp drivers/md/persistent-data/*.h "$dir/persistent-data/"
