@@ -29,6 +29,7 @@ void world_init(struct world *w, u64 seed, u32 max_ops)
 	rng_init(&w->rng, seed);
 	w->block_sectors = 8;
 	w->history = true;
+	pthread_mutex_init(&w->in_turn, NULL);
 	w->discards = true;
 	w->fua = true;
 	w->next_tag = 1;
@@ -498,17 +499,27 @@ static enum op_kind choose_kind(struct world *w, struct rng *rng)
 	return dice < 94 ? OP_DISCARD : OP_ZEROOUT;
 }
 
+/*
+ * A RAM disk copies two writes that overlap in time and place at once, and so mixes
+ * them within a sector, which no disk does.  There they take turns; for the model they
+ * are in flight together all the same, as their tickets are drawn outside.
+ */
 bool world_write(struct world *w, u32 id, const struct op *op, char *buffer, bool fua)
 {
 	struct iovec iov = { .iov_base = buffer, .iov_len = op->nr * SECTOR_SIZE };
 	struct volume *v = &w->volume[op->slot];
+	ssize_t done;
 	u32 i;
 
 	for (i = 0; i < op->nr; i++)
 		stamp_sector((u64 *)(buffer + i * SECTOR_SIZE),
 			     stamp_of(id, v->tag, op->sector + i));
-	return pwritev2(v->fd, &iov, 1, (off_t)op->sector * SECTOR_SIZE, fua ? RWF_DSYNC : 0) ==
-	       (ssize_t)iov.iov_len;
+	if (!w->history)
+		pthread_mutex_lock(&w->in_turn);
+	done = pwritev2(v->fd, &iov, 1, (off_t)op->sector * SECTOR_SIZE, fua ? RWF_DSYNC : 0);
+	if (!w->history)
+		pthread_mutex_unlock(&w->in_turn);
+	return done == (ssize_t)iov.iov_len;
 }
 
 static bool submit_zeroes(int fd, const struct op *op)

@@ -73,6 +73,7 @@ struct world {
 	u32 block_sectors;
 	char options[96];
 	bool history;		/* false: plain devices, to test the model itself */
+	pthread_mutex_t in_turn; /* a plain device's writes, see world_write() */
 	bool discards;
 	bool fua;
 	const char *log;	/* name of a dm-log-writes device that gets marks, or NULL */
