@@ -51,7 +51,7 @@ static int create(const char *name, const char *uuid_prefix, u64 sectors, const 
 	char uuid[CDP_DM_UUID_SIZE];
 	struct cdp_device_spec spec = {
 		.name = name, .uuid = uuid, .sectors = sectors, .target = target, .params = params,
-		.read_only = !strcmp(target, "cdp-view"),
+		.read_only = !strcmp(target, CDP_TARGET_VIEW),
 	};
 	int r;
 
@@ -93,14 +93,14 @@ int pool_activate(const char *pool, const struct pool_args *args, u32 metadata_m
 
 		snprintf(params + len, sizeof(params) - len, " %d%s", nr, options);
 	}
-	return create(pool, CDP_UUID_POOL, POOL_SECTORS, "cdp-pool", params);
+	return create(pool, CDP_UUID_POOL, POOL_SECTORS, CDP_TARGET_POOL, params);
 }
 
 int pool_find(struct cdp_device *pool, const char *name)
 {
 	int r = cdp_device_table(pool, name);
 
-	if (!r && strcmp(pool->target, "cdp-pool")) {
+	if (!r && strcmp(pool->target, CDP_TARGET_POOL)) {
 		cdp_device_exit(pool);
 		return fail(EXIT_NOT_FOUND, "'%s' is not a cdp pool", name);
 	}
@@ -118,14 +118,14 @@ static bool of_pool(const struct cdp_device *device, const struct cdp_device *po
 	       table->minor == pool->minor;
 }
 
-int pool_devices(const struct cdp_device *pool, const char *uuid_prefix,
+int pool_devices(const struct cdp_device *pool, const char *target,
 		 struct cdp_device **list, unsigned int *nr)
 {
 	struct cdp_volume_table table;
 	unsigned int i, kept = 0;
 	int r;
 
-	r = cdp_device_list(uuid_prefix, list, nr);
+	r = cdp_device_list(target, list, nr);
 	if (r)
 		return fail_errno(r, "list of devices");
 	for (i = 0; i < *nr; i++) {
@@ -169,11 +169,11 @@ int volume_device(struct cdp_device *device, const struct cdp_device *pool,
 	int r;
 
 	memset(device, 0, sizeof(*device));
-	r = pool_devices(pool, CDP_UUID_VOLUME, &list, &nr);
+	r = pool_devices(pool, CDP_TARGET_VOLUME, &list, &nr);
 	if (r)
 		return r;
 	for (i = 0; i < nr; i++) {
-		if (!of_pool(&list[i], pool, &table) || strcmp(table.volume, path->volume))
+		if (cdp_table_volume(&table, list[i].params) || strcmp(table.volume, path->volume))
 			continue;
 		*device = list[i];
 		list[i].params = NULL;
@@ -189,7 +189,7 @@ int volume_activate(const struct cdp_device *pool, const struct cdp_path *path, 
 
 	cdp_path_device(name, path);
 	snprintf(params, sizeof(params), "%u:%u %s", pool->major, pool->minor, path->volume);
-	return create(name, CDP_UUID_VOLUME, sectors, "cdp", params);
+	return create(name, CDP_UUID_VOLUME, sectors, CDP_TARGET_VOLUME, params);
 }
 
 int view_activate(const char *name, const struct cdp_device *pool, const struct cdp_path *path,
@@ -199,7 +199,7 @@ int view_activate(const char *name, const struct cdp_device *pool, const struct 
 
 	snprintf(params, sizeof(params), "%u:%u %s %llu", pool->major, pool->minor, path->volume,
 		 instant);
-	return create(name, CDP_UUID_VIEW, sectors, "cdp-view", params);
+	return create(name, CDP_UUID_VIEW, sectors, CDP_TARGET_VIEW, params);
 }
 
 int refuse_open(const struct cdp_device *device, const char *what)

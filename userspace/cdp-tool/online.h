@@ -31,8 +31,11 @@ int pool_activate(const char *pool, const struct pool_args *args, u32 metadata_m
 /* The pool's device; cdp_device_exit() it. */
 int pool_find(struct cdp_device *pool, const char *name);
 
-/* Live volumes (CDP_UUID_VOLUME) or views (CDP_UUID_VIEW) of the pool that have devices. */
-int pool_devices(const struct cdp_device *pool, const char *uuid_prefix,
+/*
+ * Devices of live volumes (CDP_TARGET_VOLUME) or of views (CDP_TARGET_VIEW) of the pool, whoever
+ * made them: by what their tables say.
+ */
+int pool_devices(const struct cdp_device *pool, const char *target,
 		 struct cdp_device **list, unsigned int *nr);
 
 /* One volume by name. */

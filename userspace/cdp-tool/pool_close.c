@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <stdio.h>
+#include <string.h>
 
 #include "online.h"
 #include "overlay.h"
@@ -23,6 +24,8 @@ static int remove_all(const struct cdp_device *list, unsigned int nr, json_objec
 	int r;
 
 	for (i = 0; i < nr; i++) {
+		if (i && !strcmp(list[i].name, list[i - 1].name))
+			continue;	/* a table of several targets */
 		r = view_remove(list[i].name);
 		if (r)
 			return r;
@@ -59,9 +62,9 @@ static int close_pool(const struct cdp_device *pool, json_object *closed)
 	struct stack s = { .pool = *pool };
 	int r;
 
-	r = pool_devices(pool, CDP_UUID_VIEW, &s.views, &s.nr_views);
+	r = pool_devices(pool, CDP_TARGET_VIEW, &s.views, &s.nr_views);
 	if (!r)
-		r = pool_devices(pool, CDP_UUID_VOLUME, &s.volumes, &s.nr_volumes);
+		r = pool_devices(pool, CDP_TARGET_VOLUME, &s.volumes, &s.nr_volumes);
 	if (!r)
 		r = close_stack(&s, closed);
 	cdp_device_list_free(s.views, s.nr_views);

@@ -85,7 +85,7 @@ static int show_all(json_object *pools)
 	unsigned int i, nr;
 	int r;
 
-	r = cdp_device_list(CDP_UUID_POOL, &list, &nr);
+	r = cdp_device_list(CDP_TARGET_POOL, &list, &nr);
 	if (r)
 		return fail_errno(r, "list of devices");
 	for (i = 0; i < nr && !r; i++)

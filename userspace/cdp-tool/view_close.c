@@ -12,7 +12,7 @@ static const char mapper[] = "/dev/mapper/";
 
 static bool is_view(const struct cdp_device *device)
 {
-	return !strcmp(device->target, "cdp-view");
+	return !strcmp(device->target, CDP_TARGET_VIEW);
 }
 
 static int find_named(struct cdp_device *view, const char *name)
@@ -43,7 +43,7 @@ static int mounted_name(char name[CDP_DM_NAME_SIZE], const char *directory)
 
 	if (mount_find(directory, &major, &minor))
 		return fail(EXIT_NOT_FOUND, "there is no directory %s", directory);
-	r = cdp_device_list("CDP-", &list, &nr);
+	r = cdp_device_list(NULL, &list, &nr);
 	if (r)
 		return fail_errno(r, "list of devices");
 	r = -ENOENT;

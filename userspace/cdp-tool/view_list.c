@@ -69,7 +69,7 @@ static int list_views(const char *pool_name, struct cdp_device **list, unsigned 
 	*list = NULL;
 	*nr = 0;
 	if (!pool_name) {
-		r = cdp_device_list(CDP_UUID_VIEW, list, nr);
+		r = cdp_device_list(CDP_TARGET_VIEW, list, nr);
 		return r ? fail_errno(r, "list of devices") : 0;
 	}
 	r = parse_pool(&path, pool_name);
@@ -77,7 +77,7 @@ static int list_views(const char *pool_name, struct cdp_device **list, unsigned 
 		r = pool_find(&pool, path.pool);
 	if (r)
 		return r;
-	r = pool_devices(&pool, CDP_UUID_VIEW, list, nr);
+	r = pool_devices(&pool, CDP_TARGET_VIEW, list, nr);
 	cdp_device_exit(&pool);
 	return r;
 }

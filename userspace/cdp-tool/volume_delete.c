@@ -15,14 +15,14 @@ static int refuse_device(const struct cdp_path *path, const struct cdp_device *d
 
 /* The kernel refuses it while the volume or a view of it has a device. */
 static int refuse_devices(const struct cdp_device *pool, const struct cdp_path *path,
-			  const char *uuid_prefix)
+			  const char *target)
 {
 	struct cdp_volume_table table;
 	struct cdp_device *list;
 	unsigned int i, nr;
 	int r;
 
-	r = pool_devices(pool, uuid_prefix, &list, &nr);
+	r = pool_devices(pool, target, &list, &nr);
 	for (i = 0; i < nr && !r; i++) {
 		if (cdp_table_volume(&table, list[i].params) ||
 		    strcmp(table.volume, path->volume))
@@ -67,9 +67,9 @@ int volume_delete_main(int argc, char **argv)
 		return r;
 	r = volume_find(&volume, &path);
 	if (!r)
-		r = refuse_devices(&pool, &path, CDP_UUID_VOLUME);
+		r = refuse_devices(&pool, &path, CDP_TARGET_VOLUME);
 	if (!r)
-		r = refuse_devices(&pool, &path, CDP_UUID_VIEW);
+		r = refuse_devices(&pool, &path, CDP_TARGET_VIEW);
 	cdp_device_exit(&pool);
 	return r ? r : do_delete(&path);
 }

@@ -52,7 +52,7 @@ static int list_volumes(const struct cdp_device *pool, json_object *result)
 	r = cdp_pool_list_volumes(pool->name, &volumes, &nr);
 	if (r)
 		return fail_errno(r, "volumes of pool '%s'", pool->name);
-	r = pool_devices(pool, CDP_UUID_VOLUME, &devices, &nr_devices);
+	r = pool_devices(pool, CDP_TARGET_VOLUME, &devices, &nr_devices);
 	if (!r && nr && !tool.quiet)
 		print("%-24s %12s  %-26s %8s  %s\n", "VOLUME", "SIZE", "CREATED", "BRANCHES",
 		      "DEVICE");

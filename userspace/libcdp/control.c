@@ -107,11 +107,37 @@ int cdp_device_remove(const char *name)
 	return r == -ENXIO ? -ENODEV : r;
 }
 
-static int fill(struct cdp_device *device, struct dm_task *task)
+/* Target n of the table, of those that have the type (NULL: any); 1: it has none. */
+struct pick {
+	const char *type;
+	unsigned int n;
+};
+
+static const struct pick first_target;
+
+static int fill_target(struct cdp_device *device, struct dm_task *task, const struct pick *pick)
 {
-	char *target = NULL, *params = NULL;
+	unsigned int left = pick->n + 1;
+	char *target, *params;
+	uint64_t start, length;
+	void *next = NULL;
+
+	do {
+		next = dm_get_next_target(task, next, &start, &length, &target, &params);
+		if (!pick->type || (target && !strcmp(target, pick->type)))
+			left--;
+	} while (left && next);
+	if (left)
+		return 1;
+	device->sectors = target ? length : 0;
+	snprintf(device->target, sizeof(device->target), "%s", target ? target : "");
+	device->params = strdup(params ? params : "");
+	return device->params ? 0 : -ENOMEM;
+}
+
+static int fill(struct cdp_device *device, struct dm_task *task, const struct pick *pick)
+{
 	const char *name, *uuid;
-	uint64_t start, length = 0;
 	struct dm_info info;
 
 	if (!dm_task_get_info(task, &info))
@@ -127,15 +153,10 @@ static int fill(struct cdp_device *device, struct dm_task *task)
 	device->open_count = info.open_count;
 	device->suspended = info.suspended;
 	device->read_only = info.read_only;
-
-	dm_get_next_target(task, NULL, &start, &length, &target, &params);
-	device->sectors = length;
-	snprintf(device->target, sizeof(device->target), "%s", target ? target : "");
-	device->params = strdup(params ? params : "");
-	return device->params ? 0 : -ENOMEM;
+	return fill_target(device, task, pick);
 }
 
-static int query(struct cdp_device *device, int type, const char *name)
+static int query(struct cdp_device *device, int type, const char *name, const struct pick *pick)
 {
 	struct dm_task *task;
 	int r;
@@ -146,19 +167,19 @@ static int query(struct cdp_device *device, int type, const char *name)
 		return r;
 	r = run(task);
 	if (!r)
-		r = fill(device, task);
+		r = fill(device, task, pick);
 	dm_task_destroy(task);
 	return r == -ENXIO ? -ENODEV : r;
 }
 
 int cdp_device_table(struct cdp_device *device, const char *name)
 {
-	return query(device, DM_DEVICE_TABLE, name);
+	return query(device, DM_DEVICE_TABLE, name, &first_target);
 }
 
 int cdp_device_status(struct cdp_device *device, const char *name)
 {
-	return query(device, DM_DEVICE_STATUS, name);
+	return query(device, DM_DEVICE_STATUS, name, &first_target);
 }
 
 void cdp_device_exit(struct cdp_device *device)
@@ -175,20 +196,14 @@ void cdp_device_list_free(struct cdp_device *list, unsigned int nr)
 }
 
 static int list_append(struct cdp_device **list, unsigned int *nr, const char *name,
-		       const char *uuid_prefix)
+		       const struct pick *pick)
 {
 	struct cdp_device device, *more;
 	int r;
 
-	r = cdp_device_table(&device, name);
-	if (r == -ENODEV)	/* removed since it was listed */
-		return 0;
+	r = query(&device, DM_DEVICE_TABLE, name, pick);
 	if (r)
 		return r;
-	if (strncmp(device.uuid, uuid_prefix, strlen(uuid_prefix))) {
-		cdp_device_exit(&device);
-		return 0;
-	}
 	more = realloc(*list, (*nr + 1) * sizeof(**list));
 	if (!more) {
 		cdp_device_exit(&device);
@@ -199,7 +214,21 @@ static int list_append(struct cdp_device **list, unsigned int *nr, const char *n
 	return 0;
 }
 
-int cdp_device_list(const char *uuid_prefix, struct cdp_device **list, unsigned int *nr)
+/* The device once for each target that is wanted: a table may have several. */
+static int list_device(struct cdp_device **list, unsigned int *nr, const char *name,
+		       const char *target)
+{
+	struct pick pick = { .type = target };
+	int r;
+
+	do {
+		r = list_append(list, nr, name, &pick);
+		pick.n++;
+	} while (!r && target);
+	return r == 1 || r == -ENODEV ? 0 : r;	/* ENODEV: removed since it was listed */
+}
+
+int cdp_device_list(const char *target, struct cdp_device **list, unsigned int *nr)
 {
 	struct dm_names *names;
 	struct dm_task *task;
@@ -215,7 +244,7 @@ int cdp_device_list(const char *uuid_prefix, struct cdp_device **list, unsigned 
 	if (names && !names->dev)
 		names = NULL;
 	while (names && !r) {
-		r = list_append(list, nr, names->name, uuid_prefix);
+		r = list_device(list, nr, names->name, target);
 		names = names->next ? (void *)((char *)names + names->next) : NULL;
 	}
 	dm_task_destroy(task);

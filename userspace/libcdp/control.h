@@ -50,8 +50,11 @@ int cdp_device_table(struct cdp_device *device, const char *name);
 int cdp_device_status(struct cdp_device *device, const char *name);
 void cdp_device_exit(struct cdp_device *device);
 
-/* All devices whose uuid begins so, with their tables; *list is to be freed. */
-int cdp_device_list(const char *uuid_prefix, struct cdp_device **list, unsigned int *nr);
+/*
+ * All devices with a target of that type, whoever made them: once for each such target, with its
+ * table line.  NULL: all devices, each once.  *list is to be freed.
+ */
+int cdp_device_list(const char *target, struct cdp_device **list, unsigned int *nr);
 void cdp_device_list_free(struct cdp_device *list, unsigned int nr);
 
 /* *reply: the answer or an empty string, to be freed; NULL after an error. */

@@ -19,6 +19,11 @@
 #define CDP_UUID_VOLUME	"CDP-VOLUME-"
 #define CDP_UUID_VIEW	"CDP-VIEW-"
 
+/* Types of targets: what a device is, whatever its name and uuid. */
+#define CDP_TARGET_POOL		"cdp-pool"
+#define CDP_TARGET_VOLUME	"cdp"
+#define CDP_TARGET_VIEW		"cdp-view"
+
 enum {
 	CDP_POOL_NAME_MAX = 48,		/* so that uuids of volumes fit */
 	CDP_DM_NAME_SIZE = 128,		/* the kernel's DM_NAME_LEN */
