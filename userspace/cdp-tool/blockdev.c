@@ -17,31 +17,22 @@
 #include "super.h"
 #include "tool.h"
 
-static int refuse_held(const struct blockdev *d)
-{
-	json_object *holders = holders_find(d->major, d->minor);
-	char *text = holders_text(holders);
-	int r = 0;
-
-	if (text && *text)
-		r = fail(EXIT_BUSY, "%s is in use: %s", d->path, text);
-	free(text);
-	json_object_put(holders);
-	return r;
-}
-
+/* Who only reads the device does not matter once it cannot be claimed by others. */
 static int open_device(struct blockdev *d, bool writable)
 {
-	int r;
+	int flags = (writable ? O_RDWR : O_RDONLY) | O_EXCL | O_CLOEXEC, tries = 0;
 
-	d->fd = open(d->path, (writable ? O_RDWR : O_RDONLY) | O_EXCL | O_CLOEXEC);
-	if (d->fd >= 0)
-		return refuse_held(d);
-	if (errno == EBUSY) {
-		r = refuse_held(d);
-		return r ? r : fail(EXIT_BUSY, "%s is in use, by whom is not known", d->path);
-	}
-	return fail_errno(-errno, "%s", d->path);
+	do {
+		d->fd = open(d->path, flags);
+	} while (d->fd < 0 && errno == EBUSY && holders_wait(d->major, d->minor, NULL, &tries));
+	if (d->fd < 0 && errno == EROFS)
+		return fail(EXIT_FAILED, "%s is read-only; 'blockdev --setrw %s' may help", d->path,
+			    d->path);
+	if (d->fd < 0 && errno != EBUSY)
+		return fail_errno(-errno, "%s", d->path);
+	if (d->fd < 0 || holders_stay(d->major, d->minor, NULL))
+		return fail_held(d->major, d->minor, NULL, "%s is in use", d->path);
+	return 0;
 }
 
 int blockdev_claim(struct blockdev *d, const char *path, bool writable)

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "holders.h"
-
 enum { POOL_SECTORS = 8 };		/* the pool's device does no I/O */
 
 int parse_pool(struct cdp_path *path, const char *text)
@@ -200,23 +198,6 @@ int view_activate(const char *name, const struct cdp_device *pool, const struct 
 	snprintf(params, sizeof(params), "%u:%u %s %llu", pool->major, pool->minor, path->volume,
 		 instant);
 	return create(name, CDP_UUID_VIEW, sectors, CDP_TARGET_VIEW, params);
-}
-
-int refuse_open(const struct cdp_device *device, const char *what)
-{
-	json_object *holders;
-	char *text;
-	int r;
-
-	if (!device->open_count)
-		return 0;
-	holders = holders_find(device->major, device->minor);
-	text = holders_text(holders);
-	r = fail(EXIT_BUSY, "%s is in use (/dev/mapper/%s): %s", what, device->name,
-		 text && *text ? text : "by whom is not known");
-	free(text);
-	json_object_put(holders);
-	return r;
 }
 
 /*

@@ -52,9 +52,6 @@ int volume_activate(const struct cdp_device *pool, const struct cdp_path *path, 
 int view_activate(const char *name, const struct cdp_device *pool, const struct cdp_path *path,
 		  u64 sectors, u64 instant);
 
-/* Refuses, naming who it is, if somebody has the device open. */
-int refuse_open(const struct cdp_device *device, const char *what);
-
 /*
  * An instant as the kernel wants it: microseconds, or @<mark>.  now: the pool's.
  */

@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "busy.h"
 #include "online.h"
 
 #define UUID_OVERLAY "CDP-OVERLAY-"
@@ -157,16 +158,19 @@ int overlay_find(struct cdp_device *overlay, const char *view)
 	return 0;
 }
 
-int view_refuse_open(const struct cdp_device *view)
+int view_refuse_open(const struct cdp_device *view, const char *directory)
 {
+	const struct holders_known mounted = { .opens = !!directory, .directory = directory };
+	const struct holders_known stacked = { .opens = 1, .stacked = true };
 	struct cdp_device overlay;
 	int r;
 
 	r = overlay_find(&overlay, view->name);
 	if (r)
 		return r;
-	/* The overlay itself holds the view once. */
-	r = refuse_open(*overlay.name ? &overlay : view, view->name);
+	r = refuse_open(*overlay.name ? &overlay : view, view->name, &mounted);
+	if (!r && *overlay.name)	/* which itself holds the view once */
+		r = refuse_open(view, view->name, &stacked);
 	cdp_device_exit(&overlay);
 	return r;
 }

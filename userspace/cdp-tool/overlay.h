@@ -23,8 +23,11 @@ int overlay_find(struct cdp_device *overlay, const char *view);
 /* Is the device an overlay?  Then the name of its view, else NULL. */
 const char *overlay_view(const struct cdp_device *device);
 
-/* Refuses a view, or its overlay, that is in use. */
-int view_refuse_open(const struct cdp_device *view);
+/*
+ * Refuses a view, or its overlay, that is in use.  directory: where it is mounted, which does not
+ * count; or NULL.
+ */
+int view_refuse_open(const struct cdp_device *view, const char *directory);
 
 /* Removes the view, and its overlay first. */
 int view_remove(const char *view);

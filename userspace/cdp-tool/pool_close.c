@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "busy.h"
 #include "online.h"
 #include "overlay.h"
 #include "verbs.h"
@@ -13,8 +14,14 @@ static int refuse_any_open(const struct cdp_device *list, unsigned int nr)
 	int r = 0;
 
 	for (i = 0; i < nr && !r; i++)
-		r = view_refuse_open(&list[i]);
+		r = view_refuse_open(&list[i], NULL);
 	return r;
+}
+
+/* A table of several targets makes a device stand in the list as often. */
+static bool is_repeated(const struct cdp_device *list, unsigned int i)
+{
+	return i && !strcmp(list[i].name, list[i - 1].name);
 }
 
 /* A volume has no overlay, so it goes as a view does. */
@@ -24,8 +31,8 @@ static int remove_all(const struct cdp_device *list, unsigned int nr, json_objec
 	int r;
 
 	for (i = 0; i < nr; i++) {
-		if (i && !strcmp(list[i].name, list[i - 1].name))
-			continue;	/* a table of several targets */
+		if (is_repeated(list, i))
+			continue;
 		r = view_remove(list[i].name);
 		if (r)
 			return r;
@@ -41,6 +48,27 @@ struct stack {
 	unsigned int nr_views, nr_volumes;
 };
 
+static unsigned int count_devices(const struct cdp_device *list, unsigned int nr)
+{
+	unsigned int i, devices = 0;
+
+	for (i = 0; i < nr; i++)
+		devices += !is_repeated(list, i);
+	return devices;
+}
+
+/* Each view and volume holds the pool's device once; nobody else may. */
+static int refuse_pool_open(const struct stack *s)
+{
+	const struct holders_known known = {
+		.opens = count_devices(s->views, s->nr_views) +
+			 count_devices(s->volumes, s->nr_volumes),
+		.stacked = true,
+	};
+
+	return refuse_open(&s->pool, "the pool", &known);
+}
+
 static int close_stack(const struct stack *s, json_object *closed)
 {
 	int r;
@@ -48,6 +76,8 @@ static int close_stack(const struct stack *s, json_object *closed)
 	r = refuse_any_open(s->views, s->nr_views);
 	if (!r)
 		r = refuse_any_open(s->volumes, s->nr_volumes);
+	if (!r)
+		r = refuse_pool_open(s);
 	if (!r)
 		r = remove_all(s->views, s->nr_views, closed);
 	if (!r)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "busy.h"
 #include "lineage.h"
 #include "online.h"
 #include "verbs.h"
@@ -117,7 +118,26 @@ static json_object *plan_json(const struct cdp_path *path, const struct plan *pl
 	return o;
 }
 
-static int dry_run(const struct cdp_path *path, const struct plan *plan)
+/* Who would have to let go of the volume first, told in words too. */
+static json_object *who_holds(const struct cdp_device *device)
+{
+	json_object *holders;
+	char *text;
+
+	if (!*device->name || !device_busy(device, NULL))
+		return json_object_new_array();
+	holders = holders_find(device->major, device->minor, NULL);
+	if (!json_object_array_length(holders))
+		json_object_array_add(holders, json_object_new_string(HOLDERS_UNKNOWN));
+	text = holders_text(holders);
+	print("  the volume is in use (/dev/mapper/%s), and must not be then: %s\n", device->name,
+	      text ? text : "");
+	free(text);
+	return holders;
+}
+
+static int dry_run(const struct cdp_path *path, const struct plan *plan,
+		   const struct cdp_device *device)
 {
 	char instant[CDP_TIME_TEXT], ago[CDP_DURATION_TEXT];
 	json_object *result;
@@ -130,8 +150,9 @@ static int dry_run(const struct cdp_path *path, const struct plan *plan)
 	      plan->branch, plan->new_branch);
 	print("  %u mark%s would be left behind; they stay, and can be reverted to\n",
 	      plan->marks_left, plan->marks_left == 1 ? "" : "s");
-	print("nothing was changed\n");
 	result = plan_json(path, plan);
+	json_add(result, "held_by", who_holds(device));
+	print("nothing was changed\n");
 	json_add_bool(result, "dry_run", true);
 	return done(result);
 }
@@ -156,21 +177,31 @@ static int do_revert(const struct cdp_path *path, const struct plan *plan)
 	return done(result);
 }
 
-static int refuse_busy(const struct cdp_path *path)
+/*
+ * The device is held from before the plan is made until the revert is done, so that nobody
+ * mounts it meanwhile.
+ */
+static int revert_held(const struct cdp_path *path, const struct cdp_device *device, const char *to)
 {
-	struct cdp_device pool, device;
-	int r;
+	struct plan plan = { 0 };
+	int r = 0, fd = -1;
 
-	r = pool_find(&pool, path->pool);
-	if (r)
-		return r;
-	r = volume_device(&device, &pool, path);
-	cdp_device_exit(&pool);
-	if (r)
-		return r;
-	r = refuse_open(&device, "the volume");
-	cdp_device_exit(&device);
+	if (*device->name)
+		r = device_hold(&fd, device, "the volume");
+	if (!r)
+		r = make_plan(&plan, path, to);
+	if (!r)
+		r = do_revert(path, &plan);
+	device_release(&fd);
 	return r;
+}
+
+static int plan_only(const struct cdp_path *path, const struct cdp_device *device, const char *to)
+{
+	struct plan plan = { 0 };
+	int r = make_plan(&plan, path, to);
+
+	return r ? r : dry_run(path, &plan, device);
 }
 
 int revert_main(int argc, char **argv)
@@ -181,8 +212,7 @@ int revert_main(int argc, char **argv)
 		{ .name = "to", .value = &to }, { .name = "dry-run", .flag = &dry },
 		{ .name = NULL }
 	};
-	struct cdp_device pool;
-	struct plan plan = { 0 };
+	struct cdp_device pool, device;
 	struct cdp_path path;
 	int r, nr;
 
@@ -195,12 +225,11 @@ int revert_main(int argc, char **argv)
 		r = pool_find(&pool, path.pool);
 	if (r)
 		return r;
+	r = volume_device(&device, &pool, &path);
 	cdp_device_exit(&pool);
-	if (!dry)
-		r = refuse_busy(&path);
-	if (!r)
-		r = make_plan(&plan, &path, to);
 	if (r)
 		return r;
-	return dry ? dry_run(&path, &plan) : do_revert(&path, &plan);
+	r = dry ? plan_only(&path, &device, to) : revert_held(&path, &device, to);
+	cdp_device_exit(&device);
+	return r;
 }

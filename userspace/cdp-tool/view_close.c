@@ -71,7 +71,7 @@ static int close_view(const struct cdp_device *view)
 	json_object *result;
 	int r;
 
-	r = view_refuse_open(view);
+	r = view_refuse_open(view, NULL);
 	if (!r)
 		r = view_remove(view->name);
 	if (r)

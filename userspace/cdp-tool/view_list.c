@@ -17,7 +17,7 @@ static int find_holders(const struct cdp_device *view, json_object **holders)
 		return r;
 	if (*overlay.name)
 		view = &overlay;
-	*holders = holders_find(view->major, view->minor);
+	*holders = holders_find(view->major, view->minor, NULL);
 	cdp_device_exit(&overlay);
 	return 0;
 }

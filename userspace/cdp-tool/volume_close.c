@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "busy.h"
 #include "online.h"
 #include "verbs.h"
 
@@ -9,7 +10,7 @@ static int close_volume(const struct cdp_device *device, const struct cdp_path *
 
 	if (!*device->name)
 		return fail(EXIT_NOT_FOUND, "volume %s/%s is not open", path->pool, path->volume);
-	r = refuse_open(device, "the volume");
+	r = refuse_open(device, "the volume", NULL);
 	if (r)
 		return r;
 	r = cdp_device_remove(device->name);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <string.h>
 
+#include "busy.h"
 #include "online.h"
 #include "verbs.h"
 
@@ -27,7 +28,7 @@ static int refuse_devices(const struct cdp_device *pool, const struct cdp_path *
 		if (cdp_table_volume(&table, list[i].params) ||
 		    strcmp(table.volume, path->volume))
 			continue;
-		r = refuse_open(&list[i], "the volume");
+		r = refuse_open(&list[i], "the volume", NULL);
 		if (!r)
 			r = refuse_device(path, &list[i], *table.instant);
 	}

@@ -16,7 +16,7 @@ static int show_device(const struct cdp_device *device, json_object *result)
 		json_add(result, "device", NULL);
 		return 0;
 	}
-	holders = holders_find(device->major, device->minor);
+	holders = holders_find(device->major, device->minor, NULL);
 	text = holders_text(holders);
 	print("  %-12s /dev/mapper/%s%s\n", "device", device->name,
 	      device->suspended ? ", suspended" : "");
