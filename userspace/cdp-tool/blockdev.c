@@ -35,11 +35,9 @@ static int open_device(struct blockdev *d, bool writable)
 	return 0;
 }
 
-int blockdev_claim(struct blockdev *d, const char *path, bool writable)
+static int find_device(struct blockdev *d, const char *path)
 {
 	struct stat st;
-	__u64 bytes;
-	int r;
 
 	d->path = path;
 	d->fd = -1;
@@ -51,15 +49,40 @@ int blockdev_claim(struct blockdev *d, const char *path, bool writable)
 			    path, path);
 	d->major = major(st.st_rdev);
 	d->minor = minor(st.st_rdev);
+	return 0;
+}
+
+static int claim(struct blockdev *d, bool writable)
+{
+	__u64 bytes;
+	int r;
+
 	r = open_device(d, writable);
 	if (!r && ioctl(d->fd, BLKGETSIZE64, &bytes))
-		r = fail_errno(-errno, "size of %s", path);
-	if (r) {
+		r = fail_errno(-errno, "size of %s", d->path);
+	if (r)
 		blockdev_close(d);
-		return r;
-	}
-	d->bytes = bytes;
-	return 0;
+	else
+		d->bytes = bytes;
+	return r;
+}
+
+int blockdev_claim(struct blockdev *d, const char *path, bool writable)
+{
+	int r = find_device(d, path);
+
+	return r ? r : claim(d, writable);
+}
+
+int blockdev_claim_other(struct blockdev *d, const char *path, bool writable,
+			 const struct blockdev *first)
+{
+	int r = find_device(d, path);
+
+	if (!r && d->major == first->major && d->minor == first->minor)
+		r = fail(EXIT_USAGE, "%s and %s are one device; metadata and data need one each",
+			 first->path, path);
+	return r ? r : claim(d, writable);
 }
 
 void blockdev_close(struct blockdev *d)
@@ -68,6 +91,9 @@ void blockdev_close(struct blockdev *d)
 		close(d->fd);
 	d->fd = -1;
 }
+
+/* Of libblkid's functions: 0 is success. */
+enum { NOTHING = 1, SEVERAL = -2 };
 
 static blkid_probe new_probe(const struct blockdev *d)
 {
@@ -99,7 +125,7 @@ static int probe_type(const struct blockdev *d, char *type, size_t size)
 	r = blkid_do_safeprobe(probe);
 	if (!r && blkid_probe_lookup_value(probe, "TYPE", &value, NULL))
 		blkid_probe_lookup_value(probe, "PTTYPE", &value, NULL);
-	if (r == -2)
+	if (r == SEVERAL)
 		value = "several signatures";
 	else if (!r && !value)
 		value = "something";
@@ -146,13 +172,17 @@ int blockdev_wipe(const struct blockdev *d)
 {
 	static const char zeroes[CDP_UNIT_SIZE];
 	blkid_probe probe = new_probe(d);
+	int found;
 
 	if (!probe)
 		return fail(EXIT_FAILED, "%s: cannot look at what it holds", d->path);
-	while (!blkid_do_probe(probe))
-		if (blkid_do_wipe(probe, 0))
-			break;
+	do {
+		found = blkid_do_probe(probe);
+	} while (!found && !blkid_do_wipe(probe, 0));
 	blkid_free_probe(probe);
+	if (found != NOTHING)
+		return fail(EXIT_FAILED, "%s: what it holds cannot be wiped; 'dmesg' tells more",
+			    d->path);
 	if (pwrite(d->fd, zeroes, sizeof(zeroes), 0) != sizeof(zeroes) || fsync(d->fd))
 		return fail_errno(errno ? -errno : -EIO, "%s: cannot be written", d->path);
 	return 0;

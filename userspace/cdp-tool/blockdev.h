@@ -18,12 +18,16 @@ struct blockdev {
 
 /* Opens it so that nobody else can; refused, with who holds it, if somebody does. */
 int blockdev_claim(struct blockdev *device, const char *path, bool writable);
+
+/* The same; refused if it is the first one by another name. */
+int blockdev_claim_other(struct blockdev *device, const char *path, bool writable,
+			 const struct blockdev *first);
 void blockdev_close(struct blockdev *device);
 
 /* Refuses a device that holds something: a file system, partitions, a pool. */
 int blockdev_check_empty(const struct blockdev *device);
 
-/* Wipes what blockdev_check_empty() would find, and the first 4 KiB. */
+/* Wipes what blockdev_check_empty() would find, and the first 4 KiB; refused if any of it stays. */
 int blockdev_wipe(const struct blockdev *device);
 
 #endif

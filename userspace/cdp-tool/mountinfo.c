@@ -28,7 +28,7 @@ static void unescape(char *text)
 /* The next word of *line, ended there. */
 static char *next_word(char **line)
 {
-	char *word = strsep(line, " \n");
+	char *word = strsep(line, " ");
 
 	if (word)
 		unescape(word);
@@ -43,10 +43,10 @@ static bool parse(struct mountpoint *m, char *line)
 	char *rest = strstr(line, " - ");
 	int skipped = 0;
 
-	if (!rest || sscanf(line, "%*d %*d %u:%u %*s %n", &m->major, &m->minor, &skipped) != 2 ||
-	    !skipped || line + skipped > rest)
+	if (!rest || sscanf(line, "%*d %*d %u:%u %*s%n", &m->major, &m->minor, &skipped) != 2 ||
+	    !skipped || line + skipped >= rest)
 		return false;
-	line += skipped;
+	line += skipped + 1;
 	m->directory = next_word(&line);
 	rest += strlen(" - ");
 	m->type = next_word(&rest);
@@ -64,8 +64,10 @@ void mountinfo_visit(bool (*visit)(void *context, const struct mountpoint *m), v
 
 	if (!f)
 		return;
-	while (!end && getline(&line, &size, f) > 0)
+	while (!end && getline(&line, &size, f) > 0) {
+		line[strcspn(line, "\n")] = '\0';
 		end = parse(&m, line) && visit(context, &m);
+	}
 	free(line);
 	fclose(f);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "online.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,13 +28,27 @@ int parse_volume(struct cdp_path *path, const char *text)
 /*
  * Devices
  */
+int target_check(const char *target)
+{
+	int r = cdp_control_has_target(target);
+
+	if (r < 0)
+		return fail_errno(r, "targets of the kernel");
+	if (r)
+		return 0;
+	return fail(EXIT_NO_MODULE, "the kernel has no target '%s'; 'modprobe dm-cdp' loads it",
+		    target);
+}
+
 static int fail_create(int error, const char *name, const char *target)
 {
+	int r;
+
 	if (error == -EPERM || error == -EACCES)
 		return fail_errno(error, "%s", name);
-	if (cdp_control_has_target(target) == 0)
-		return fail(EXIT_NO_MODULE,
-			    "the kernel has no target '%s'; 'modprobe dm-cdp' loads it", target);
+	r = target_check(target);
+	if (r)
+		return r;
 	if (error == -EBUSY)
 		return fail(EXIT_EXISTS,
 			    "%s: a device of that name is open already, or its devices are in use",
@@ -58,6 +73,32 @@ static int create(const char *name, const char *uuid_prefix, u64 sectors, const 
 		return fail(EXIT_USAGE, "the device name '%s' is too long", name);
 	r = cdp_device_create(&spec);
 	return r ? fail_create(r, name, target) : 0;
+}
+
+/* Decimal digits only, as the kernel takes them. */
+static int check_number(const char *option, const char *text, unsigned long min,
+			unsigned long max)
+{
+	unsigned long value;
+	char *end;
+
+	if (!text)
+		return 0;
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (isdigit((unsigned char)*text) && !*end && !errno && value >= min && value <= max)
+		return 0;
+	return usage_error("--%s '%s' is not a number from %lu to %lu", option, text, min, max);
+}
+
+int pool_args_check(const struct pool_args *args)
+{
+	int r;
+
+	if (!args->metadata || !args->data)
+		return usage_error("--metadata and --data are needed");
+	r = check_number("checkpoint-extents", args->checkpoint_extents, 16, 1 << 24);
+	return r ? r : check_number("checkpoint-ms", args->checkpoint_ms, 10, 3600 * 1000);
 }
 
 static void add_option(char *options, size_t size, int *nr, const char *name, const char *value)

@@ -12,10 +12,12 @@
 #include "tool.h"
 
 struct pool_args {
+	/* As typed; NULL: not given */
 	const char *metadata;
 	const char *data;
 	const char *checkpoint_extents;
 	const char *checkpoint_ms;
+
 	u32 block_sectors;
 	u64 journal_blocks;		/* 0: the kernel's choice */
 };
@@ -23,6 +25,12 @@ struct pool_args {
 /* Words: <pool>, <pool>/<volume>.  Exit codes. */
 int parse_pool(struct cdp_path *path, const char *text);
 int parse_volume(struct cdp_path *path, const char *text);
+
+/* Refuses what the kernel would: devices that are not named, numbers out of range.  Exit codes. */
+int pool_args_check(const struct pool_args *args);
+
+/* Refuses if the kernel has no such target. */
+int target_check(const char *target);
 
 /* Makes the pool's device out of two block devices that nobody holds. */
 int pool_activate(const char *pool, const struct pool_args *args, u32 metadata_major,

@@ -2,6 +2,7 @@
 #include <linux/dm-cdp.h>
 
 #include "blockdev.h"
+#include "geometry.h"
 #include "online.h"
 #include "size.h"
 #include "verbs.h"
@@ -36,6 +37,37 @@ static int parse_sizes(struct create_args *a)
 	return 0;
 }
 
+/* What the module would find only after the devices were wiped. */
+static int check_sizes(const struct create_args *a, const struct blockdev *metadata,
+		       const struct blockdev *data)
+{
+	struct cdp_geometry g = {
+		.metadata_bytes = metadata->bytes, .data_bytes = data->bytes,
+		.block_sectors = a->pool.block_sectors, .journal_blocks = a->pool.journal_blocks,
+	};
+	char has[CDP_SIZE_TEXT], journal[CDP_SIZE_TEXT];
+
+	switch (cdp_geometry_fill(&g)) {
+	case CDP_GEOMETRY_OK:
+		return 0;
+	case CDP_GEOMETRY_DATA_SMALL:
+		cdp_size_format(has, data->bytes);
+		cdp_size_format(journal, g.journal_blocks * CDP_UNIT_SIZE);
+		return fail(EXIT_FAILED,
+			    "%s is too small (%s) for a journal of %s and a block; a larger device, or a smaller --journal",
+			    data->path, has, journal);
+	case CDP_GEOMETRY_DATA_LARGE:
+		cdp_size_format(has, data->bytes);
+		return fail(EXIT_FAILED,
+			    "%s is too large (%s): no metadata device can keep account of so many blocks; a larger --block-size may help",
+			    data->path, has);
+	case CDP_GEOMETRY_METADATA_SMALL:
+		break;
+	}
+	return fail(EXIT_FAILED, "%s is too small: it has %llu bytes, metadata for %s need %llu",
+		    metadata->path, metadata->bytes, data->path, g.metadata_min);
+}
+
 static int prepare(const struct blockdev *metadata, const struct blockdev *data, bool force)
 {
 	int r;
@@ -51,7 +83,10 @@ static int prepare(const struct blockdev *metadata, const struct blockdev *data,
 	return r ? r : blockdev_wipe(data);
 }
 
-/* Claims, checks and wipes both; the kernel formats what begins with zeroes. */
+/*
+ * Claims and checks both, and wipes them if nothing is in the way; the kernel formats what begins
+ * with zeroes.
+ */
 static int prepare_devices(const struct create_args *a, struct blockdev *metadata,
 			   struct blockdev *data)
 {
@@ -60,9 +95,11 @@ static int prepare_devices(const struct create_args *a, struct blockdev *metadat
 	r = blockdev_claim(metadata, a->pool.metadata, true);
 	if (r)
 		return r;
-	r = blockdev_claim(data, a->pool.data, true);
+	r = blockdev_claim_other(data, a->pool.data, true, metadata);
 	if (!r) {
-		r = prepare(metadata, data, a->force);
+		r = check_sizes(a, metadata, data);
+		if (!r)
+			r = prepare(metadata, data, a->force);
 		blockdev_close(data);
 	}
 	blockdev_close(metadata);
@@ -103,10 +140,12 @@ int pool_create_main(int argc, char **argv)
 	r = options_parse(argc, argv, specs, 1, 1, &nr);
 	if (!r)
 		r = parse_pool(&path, argv[0]);
-	if (!r && (!a.pool.metadata || !a.pool.data))
-		r = usage_error("--metadata and --data are needed");
+	if (!r)
+		r = pool_args_check(&a.pool);
 	if (!r)
 		r = parse_sizes(&a);
+	if (!r)
+		r = target_check(CDP_TARGET_POOL);
 	if (r)
 		return r;
 	if (!cdp_device_table(&existing, path.pool)) {

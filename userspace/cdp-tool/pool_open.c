@@ -49,7 +49,7 @@ static int examine(struct pool_args *args, struct blockdev *metadata, struct blo
 	r = blockdev_claim(metadata, args->metadata, false);
 	if (r)
 		return r;
-	r = blockdev_claim(data, args->data, false);
+	r = blockdev_claim_other(data, args->data, false, metadata);
 	if (!r) {
 		r = read_layout(args, metadata, data);
 		blockdev_close(data);
@@ -92,8 +92,10 @@ int pool_open_main(int argc, char **argv)
 	r = options_parse(argc, argv, specs, 1, 1, &nr);
 	if (!r)
 		r = parse_pool(&path, argv[0]);
-	if (!r && (!args.metadata || !args.data))
-		r = usage_error("--metadata and --data are needed");
+	if (!r)
+		r = pool_args_check(&args);
+	if (!r)
+		r = target_check(CDP_TARGET_POOL);
 	if (!r)
 		r = examine(&args, &metadata, &data);
 	if (!r)

@@ -59,21 +59,17 @@ static int run_with_nodes(struct dm_task *task)
 
 int cdp_control_has_target(const char *target)
 {
-	struct dm_versions *v, *next;
 	struct dm_task *task;
 	int r;
 
-	r = new_task(&task, DM_DEVICE_LIST_VERSIONS, NULL);
+	r = new_task(&task, DM_DEVICE_GET_TARGET_VERSION, target);
 	if (r)
 		return r;
 	r = run(task);
-	v = r ? NULL : dm_task_get_versions(task);
-	for (; v && !r; v = v->next ? next : NULL) {
-		next = (void *)((char *)v + v->next);
-		r = !strcmp(v->name, target);
-	}
 	dm_task_destroy(task);
-	return r;
+	if (r == -EINVAL || r == -ENXIO)
+		return 0;
+	return r ? r : 1;
 }
 
 int cdp_device_create(const struct cdp_device_spec *spec)

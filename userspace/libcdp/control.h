@@ -36,7 +36,7 @@ struct cdp_device_spec {
 /* Before any other: libdevmapper shall print nothing. */
 void cdp_control_init(void);
 
-/* Does the kernel have the target now?  1, 0 or -errno. */
+/* Does the kernel have the target, or can it load it?  1, 0 or -errno. */
 int cdp_control_has_target(const char *target);
 
 /* Waits for udev where udev runs, else makes the nodes in /dev/mapper itself. */
