@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "bitmap.h"
+#include "document.h"
 #include "offline.h"
 #include "tool.h"
 #include "verbs.h"
@@ -12,9 +14,8 @@
  */
 struct check {
 	struct offline o;		/* first: the visitors' context */
-	u64 *used;			/* the space bitmap */
-	u64 *owned;			/* by a version */
-	u64 nr_words;
+	struct bitmap used;		/* the space bitmap */
+	struct bitmap owned;		/* by a version */
 	u64 nr_used;
 	u64 nr_versions;		/* index and journal together */
 	u64 nr_leaked;
@@ -22,11 +23,6 @@ struct check {
 	u64 newest[CDP_NR_LEVELS];	/* of the volume that is being walked */
 	u32 volume;
 };
-
-static bool get_bit(const u64 *bits, u64 i)
-{
-	return bits[i / 64] >> i % 64 & 1;
-}
 
 static void version_finding(struct check *c, const char *where, const struct cdp_version *v,
 			    const char *what)
@@ -36,20 +32,24 @@ static void version_finding(struct check *c, const char *where, const struct cdp
 			v->pblock, what);
 }
 
-static void own(struct check *c, const char *where, const struct cdp_version *v)
+static int own(struct check *c, const char *where, const struct cdp_version *v)
 {
 	u64 i, end = v->pblock + cdp_hi_blocks(v->hi);
 	bool twice = false;
+	int r;
 
 	c->nr_versions++;
 	if (v->flags & CDP_TOMBSTONE)
-		return;
+		return 0;
 	for (i = v->pblock; i < end; i++) {
-		twice |= get_bit(c->owned, i);
-		c->owned[i / 64] |= 1ULL << i % 64;
+		r = bitmap_set(&c->owned, i);
+		if (r < 0)
+			return r;
+		twice |= r;
 	}
 	if (twice)
 		version_finding(c, where, v, "its blocks belong to another version too");
+	return 0;
 }
 
 static int visit_word(void *context, u64 index, u64 word)
@@ -57,17 +57,16 @@ static int visit_word(void *context, u64 index, u64 word)
 	struct check *c = context;
 	u64 beyond = c->o.walk.super.nr_data_blocks % 64;
 
-	if (index >= c->nr_words)
+	if (index >= c->used.nr_words)
 		return 0;
-	if (index + 1 == c->nr_words && beyond && word >> beyond) {
+	if (index + 1 == c->used.nr_words && beyond && word >> beyond) {
 		offline_finding(&c->o,
 				"space map",
 				"blocks beyond the end of the device are in use");
 		word &= (1ULL << beyond) - 1;
 	}
-	c->used[index] = word;
 	c->nr_used += __builtin_popcountll(word);
-	return 0;
+	return bitmap_set_word(&c->used, index, word);
 }
 
 /*
@@ -121,7 +120,7 @@ static bool all_used(const struct check *c, const struct cdp_version *v)
 	u64 i, end = v->pblock + cdp_hi_blocks(v->hi);
 
 	for (i = v->pblock; i < end; i++)
-		if (!get_bit(c->used, i))
+		if (!bitmap_get(&c->used, i))
 			return false;
 	return true;
 }
@@ -142,8 +141,7 @@ static int visit_version(void *context, const struct cdp_version *v)
 			version_finding(c, "index", v, "the journal has other data for it");
 	}
 	count_newest(c, v);
-	own(c, "index", v);
-	return 0;
+	return own(c, "index", v);
 }
 
 static void check_counters(struct check *c)
@@ -159,7 +157,7 @@ static void check_counters(struct check *c)
 	if (c->o.nr_saved_marks != s->nr_marks)
 		offline_finding(&c->o, "superblock", "counts %u marks, there are %u", s->nr_marks,
 				c->o.nr_saved_marks);
-	if (c->nr_used > s->used_data_blocks)
+	if (c->nr_used != s->used_data_blocks)
 		offline_finding(&c->o,
 				"superblock",
 				"counts %llu data blocks in use, the space map has %llu",
@@ -176,8 +174,9 @@ static void check_leaks(struct check *c)
 {
 	u64 i;
 
-	for (i = 0; i < c->nr_words; i++)
-		c->nr_leaked += __builtin_popcountll(c->used[i] & ~c->owned[i]);
+	for (i = 0; i < c->used.nr_words; i++)
+		c->nr_leaked += __builtin_popcountll(bitmap_word(&c->used, i) &
+						     ~bitmap_word(&c->owned, i));
 	if (c->nr_leaked)
 		offline_finding(&c->o,
 				"space map",
@@ -185,21 +184,23 @@ static void check_leaks(struct check *c)
 				c->nr_leaked);
 }
 
-static void check_tail(struct check *c)
+static int check_tail(struct check *c)
 {
+	int r = 0;
 	u64 i;
 
-	for (i = 0; i < c->o.nr_tail; i++)
+	for (i = 0; i < c->o.nr_tail && !r; i++)
 		if (!c->o.tail[i].in_index)
-			own(c, "journal", &c->o.tail[i].v);
+			r = own(c, "journal", &c->o.tail[i].v);
+	return r;
 }
 
 static int alloc_bitmaps(struct check *c)
 {
-	c->nr_words = (c->o.walk.super.nr_data_blocks + 63) / 64;
-	c->used = calloc(c->nr_words, sizeof(*c->used));
-	c->owned = calloc(c->nr_words, sizeof(*c->owned));
-	return c->used && c->owned ? 0 : -ENOMEM;
+	u64 nr = c->o.walk.super.nr_data_blocks;
+	int r = bitmap_init(&c->used, nr);
+
+	return r ? r : bitmap_init(&c->owned, nr);
 }
 
 static int check_index(struct check *c)
@@ -215,29 +216,30 @@ static int check_index(struct check *c)
 		return r;
 	check_newest(c);
 	check_leaks(c);
-	check_tail(c);
+	r = check_tail(c);
+	if (r)
+		return r;
 	check_counters(c);
 	return cdp_walk_metadata_space(&c->o.walk, &c->metadata_leaked);
 }
 
-static json_object *result_json(const struct check *c)
+static void add_number(const char *key, u64 number)
 {
-	json_object *o = json_object_new_object();
+	document_add(key, json_object_new_uint64(number));
+}
 
-	json_add_bool(o, "sound", !c->o.nr_findings);
-	json_add_number(o, "nr_findings", c->o.nr_findings);
-	json_add(o, "findings", json_object_get(c->o.findings));
-	json_add_number(o, "volumes", c->o.nr_volumes);
-	json_add_number(o, "marks", c->o.nr_marks);
-	json_add_number(o, "versions", c->nr_versions);
-	json_add_number(o, "index_versions", c->o.walk.tree_entries);
-	json_add_number(o, "index_leaves", c->o.walk.tree_leaves);
-	json_add_bool(o, "journal_checked", c->o.has_data);
-	json_add_number(o, "journal_records", c->o.ring.nr_records);
-	json_add_number(o, "journal_blocks_cut", c->o.ring.nr_cut);
-	json_add_number(o, "metadata_blocks", c->o.walk.nr_visited);
-	json_add_number(o, "metadata_blocks_leaked", c->metadata_leaked);
-	return o;
+static void add_result(const struct check *c)
+{
+	add_number("volumes", c->o.nr_volumes);
+	add_number("marks", c->o.nr_marks);
+	add_number("versions", c->nr_versions);
+	add_number("index_versions", c->o.walk.tree_entries);
+	add_number("index_leaves", c->o.walk.tree_leaves);
+	document_add("journal_checked", json_object_new_boolean(c->o.has_data));
+	add_number("journal_records", c->o.ring.nr_records);
+	add_number("journal_blocks_cut", c->o.ring.nr_cut);
+	add_number("metadata_blocks", c->o.walk.nr_visited);
+	add_number("metadata_blocks_leaked", c->metadata_leaked);
 }
 
 static int report(const struct check *c)
@@ -257,7 +259,7 @@ static int report(const struct check *c)
 	say("%s: %u volumes, %u marks, %llu versions, %llu journal records, %llu metadata blocks\n",
 	    nr ? "DAMAGED" : "sound", c->o.nr_volumes, c->o.nr_marks, c->nr_versions,
 	    c->o.ring.nr_records, c->o.walk.nr_visited);
-	done(result_json(c));
+	add_result(c);
 	return nr ? EXIT_FAILED : EXIT_OK;
 }
 
@@ -270,7 +272,7 @@ static int run(struct check *c, const char *metadata, const char *data)
 		r = offline_load(&c->o);
 	if (r)
 		return r;
-	r = check_index(c);
+	r = c->o.has_super ? check_index(c) : 0;
 	return r ? fail_errno(r, "%s", metadata) : report(c);
 }
 
@@ -283,9 +285,13 @@ int check_main(int argc, char **argv)
 	r = options_parse(argc, argv, specs, 1, 2, &nr);
 	if (r)
 		return r;
+	document_begin();
 	r = run(&check, argv[0], nr == 2 ? argv[1] : NULL);
-	free(check.used);
-	free(check.owned);
+	document_add("sound", json_object_new_boolean(!r));
+	offline_add_findings(&check.o);
+	document_end();
+	bitmap_exit(&check.used);
+	bitmap_exit(&check.owned);
 	offline_close(&check.o);
 	return r;
 }

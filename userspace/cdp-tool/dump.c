@@ -3,15 +3,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "document.h"
 #include "offline.h"
 #include "tool.h"
 #include "verbs.h"
 
+#define UNUSED __attribute__((unused))
+
 struct dump {
 	struct offline o;		/* first: the visitors' context */
 	bool versions, records, space;
-	json_object *result;
-	json_object *list;		/* that the current walk adds to */
 	u64 run_start, run_end;		/* of used blocks */
 };
 
@@ -66,7 +67,7 @@ static void dump_super(struct dump *d)
 	show(o, "branches_root", s->branches_root);
 	show(o, "marks_root", s->marks_root);
 	show(o, "space_root", s->space_root);
-	json_add(d->result, "superblock", o);
+	document_add("superblock", o);
 }
 
 static void dump_label(struct dump *d)
@@ -85,7 +86,7 @@ static void dump_label(struct dump *d)
 	show(o, "block_sectors", l->block_sectors);
 	show(o, "data_start", l->data_start);
 	show(o, "journal_blocks", l->journal_blocks);
-	json_add(d->result, "label", o);
+	document_add("label", o);
 }
 
 static json_object *branches_json(const struct off_volume *v)
@@ -106,9 +107,10 @@ static json_object *branches_json(const struct off_volume *v)
 
 static void dump_volumes(struct dump *d)
 {
-	json_object *list = json_object_new_array(), *o;
 	unsigned int i;
+	json_object *o;
 
+	document_list("volumes");
 	for (i = 0; i < d->o.nr_volumes; i++) {
 		const struct off_volume *v = &d->o.volumes[i];
 
@@ -121,16 +123,16 @@ static void dump_volumes(struct dump *d)
 		json_add_number(o, "created", v->created);
 		json_add_bool(o, "deleted", v->deleted);
 		json_add(o, "branches", branches_json(v));
-		json_object_array_add(list, o);
+		document_item(o);
 	}
-	json_add(d->result, "volumes", list);
 }
 
 static void dump_marks(struct dump *d)
 {
-	json_object *list = json_object_new_array(), *o, *volumes;
+	json_object *o, *volumes;
 	unsigned int i, k;
 
+	document_list("marks");
 	for (i = 0; i < d->o.nr_marks; i++) {
 		const struct off_mark *m = &d->o.marks[i];
 
@@ -145,9 +147,8 @@ static void dump_marks(struct dump *d)
 		json_add_number(o, "time", m->time);
 		json_add_text(o, "name", m->name);
 		json_add(o, "volumes", volumes);
-		json_object_array_add(list, o);
+		document_item(o);
 	}
-	json_add(d->result, "marks", list);
 }
 
 static json_object *version_json(const struct cdp_version *v)
@@ -163,10 +164,8 @@ static json_object *version_json(const struct cdp_version *v)
 	return o;
 }
 
-static int visit_version(void *context, const struct cdp_version *v)
+static int visit_version(UNUSED void *context, const struct cdp_version *v)
 {
-	struct dump *d = context;
-
 	print("version volume %u level %u lba %llu time %llu ", cdp_hi_volume(v->hi),
 	      cdp_hi_level(v->hi), cdp_hi_lba(v->hi), v->time);
 	if (v->flags & CDP_TOMBSTONE)
@@ -174,13 +173,12 @@ static int visit_version(void *context, const struct cdp_version *v)
 	else
 		print("block %llu\n", v->pblock);
 	if (tool.json)
-		json_object_array_add(d->list, version_json(v));
+		document_item(version_json(v));
 	return 0;
 }
 
-static int visit_record(struct offline *o, u64 seq, const struct cdp_record *r)
+static int visit_record(UNUSED struct offline *o, u64 seq, const struct cdp_record *r)
 {
-	struct dump *d = (struct dump *)o;
 	json_object *json;
 
 	print("record %llu %s volume %u time %llu", seq, record_names[r->type], r->volume, r->time);
@@ -209,7 +207,7 @@ static int visit_record(struct offline *o, u64 seq, const struct cdp_record *r)
 		json_add_number(json, "revert_to", r->revert_to);
 	if (*r->name)
 		json_add_text(json, "name", r->name);
-	json_object_array_add(d->list, json);
+	document_item(json);
 	return 0;
 }
 
@@ -223,7 +221,7 @@ static void end_run(struct dump *d)
 	o = json_object_new_object();
 	json_add_number(o, "block", d->run_start);
 	json_add_number(o, "nr", d->run_end - d->run_start);
-	json_object_array_add(d->list, o);
+	document_item(o);
 }
 
 static int visit_word(void *context, u64 index, u64 word)
@@ -245,13 +243,6 @@ static int visit_word(void *context, u64 index, u64 word)
 	return 0;
 }
 
-/* Starts a list of the result. */
-static void begin_list(struct dump *d, const char *key)
-{
-	d->list = json_object_new_array();
-	json_add(d->result, key, d->list);
-}
-
 static int dump_all(struct dump *d)
 {
 	int r;
@@ -259,7 +250,7 @@ static int dump_all(struct dump *d)
 	dump_super(d);
 	dump_label(d);
 	if (d->records) {
-		begin_list(d, "records");
+		document_list("records");
 		d->o.record = visit_record;
 	}
 	r = offline_load(&d->o);
@@ -269,14 +260,14 @@ static int dump_all(struct dump *d)
 	dump_marks(d);
 	if (d->o.has_data) {
 		print("journal %llu to %llu\n", d->o.walk.super.journal_seq, d->o.ring.end);
-		json_add_number(d->result, "journal_end", d->o.ring.end);
+		document_add("journal_end", json_object_new_uint64(d->o.ring.end));
 	}
 	if (d->versions) {
-		begin_list(d, "versions");
+		document_list("versions");
 		r = cdp_walk_versions(&d->o.walk, visit_version);
 	}
 	if (!r && d->space) {
-		begin_list(d, "used");
+		document_list("used");
 		r = cdp_walk_space(&d->o.walk, visit_word);
 		end_run(d);
 	}
@@ -298,17 +289,14 @@ int dump_main(int argc, char **argv)
 		r = usage_error("--records are on the data device, which is not named");
 	if (r)
 		return r;
-	dump.result = json_object_new_object();
+	document_begin();
 	r = offline_open(&dump.o, argv[0], nr == 2 ? argv[1] : NULL);
-	if (!r)
+	if (!r && dump.o.has_super)
 		r = dump_all(&dump);
 	if (!r && dump.o.nr_findings)
 		r = EXIT_FAILED;
-	json_add(dump.result, "findings", json_object_get(dump.o.findings));
+	offline_add_findings(&dump.o);
+	document_end();
 	offline_close(&dump.o);
-	if (r && !dump.o.nr_findings)
-		json_object_put(dump.result);
-	else
-		done(dump.result);
 	return r;
 }

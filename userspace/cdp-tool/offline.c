@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "document.h"
 #include "node.h"
+#include "pdata.h"
 #include "tool.h"
 
 enum { MAX_FINDINGS_KEPT = 1000 };
@@ -35,6 +37,12 @@ void offline_finding(struct offline *o, const char *where, const char *format, .
 	free(text);
 }
 
+void offline_add_findings(const struct offline *o)
+{
+	document_add("nr_findings", json_object_new_uint64(o->nr_findings));
+	document_add("findings", json_object_get(o->findings));
+}
+
 static void walk_damage(void *context, const char *where, u64 block, const char *why)
 {
 	offline_finding(context, where, "metadata block %llu: %s", block, why);
@@ -51,7 +59,32 @@ static int open_image(struct cdp_image *image, const char *path)
 		return fail(EXIT_BUSY,
 			    "%s is in use; close the pool first, or look at a copy",
 			    path);
+	if (r == -ENOTBLK)
+		return fail(EXIT_FAILED, "%s is neither a block device nor a file", path);
 	return r ? fail_errno(r, "%s", path) : 0;
+}
+
+/* The words about a superblock begin with its name, and so do its findings. */
+static void super_finding(struct offline *o, const char *wrong)
+{
+	static const char prefix[] = "superblock: ";
+
+	if (!strncmp(wrong, prefix, strlen(prefix)))
+		wrong += strlen(prefix);
+	offline_finding(o, "superblock", "%s: %s", o->metadata_path, wrong);
+}
+
+/* The bitmap of so many data blocks would not fit the metadata device: go on with what does. */
+static void bound_data_blocks(struct offline *o)
+{
+	u64 max = o->walk.nr_blocks * CDP_ARRAY_WORDS * 64;
+
+	if (o->walk.super.nr_data_blocks <= max)
+		return;
+	offline_finding(o, "superblock",
+			"counts %llu data blocks, the metadata device has no room to map more than %llu",
+			o->walk.super.nr_data_blocks, max);
+	o->walk.super.nr_data_blocks = max;
 }
 
 static int open_metadata(struct offline *o)
@@ -62,12 +95,23 @@ static int open_metadata(struct offline *o)
 	r = open_image(&o->metadata, o->metadata_path);
 	if (r)
 		return r;
+	if (!o->metadata.nr_units) {
+		offline_finding(o, "superblock", "%s is %llu bytes, not the metadata of a pool",
+				o->metadata_path, o->metadata.bytes);
+		return 0;
+	}
 	o->walk.damage = walk_damage;
 	o->walk.context = o;
 	r = cdp_walk_open(&o->walk, &o->metadata, &wrong);
-	if (wrong)
-		return fail(EXIT_FAILED, "%s: %s", o->metadata_path, wrong);
-	return r ? fail_errno(r, "%s", o->metadata_path) : 0;
+	if (r == -ENOMEM)
+		return fail_errno(r, "%s", o->metadata_path);
+	if (r) {
+		super_finding(o, wrong ? wrong : "cannot be read");
+		return 0;
+	}
+	o->has_super = true;
+	bound_data_blocks(o);
+	return 0;
 }
 
 static void check_label(struct offline *o)
@@ -77,6 +121,11 @@ static void check_label(struct offline *o)
 	const char *wrong = "cannot be read";
 	u64 units = (super->data_start + super->nr_data_blocks * super->block_sectors) / 8;
 
+	if (!o->data.nr_units) {
+		offline_finding(o, "data device", "%s is %llu bytes, not the data of a pool",
+				o->data_path, o->data.bytes);
+		return;
+	}
 	if (!cdp_image_read(&o->data, 0, 1, block))
 		wrong = cdp_label_unpack(&o->label, block);
 	if (!wrong)
@@ -105,7 +154,7 @@ int offline_open(struct offline *o, const char *metadata, const char *data)
 	if (r || !data)
 		return r;
 	r = open_image(&o->data, data);
-	if (!r)
+	if (!r && o->has_super)
 		check_label(o);
 	return r;
 }
@@ -558,6 +607,8 @@ int offline_load(struct offline *o)
 {
 	int r;
 
+	if (!o->has_super)
+		return 0;
 	r = load_catalog(o);
 	if (!r)
 		r = load_journal(o);

@@ -42,6 +42,7 @@ struct off_version {
 struct offline {
 	const char *metadata_path, *data_path;
 	struct cdp_image metadata, data;
+	bool has_super;			/* the superblock can be used; otherwise nothing is */
 	bool has_data;			/* and its label is right */
 	struct cdp_walk walk;
 	struct cdp_label label;
@@ -60,8 +61,8 @@ struct offline {
 };
 
 /*
- * Opens the devices and reads superblock and label.  An exit code; what cannot be
- * read at all is told at once.  data: NULL if there is none.
+ * Opens the devices and reads superblock and label.  An exit code; a device that cannot be
+ * opened is told at once.  data: NULL if there is none.
  */
 int offline_open(struct offline *o, const char *metadata, const char *data);
 void offline_close(struct offline *o);
@@ -69,6 +70,9 @@ void offline_close(struct offline *o);
 /* Adds a finding, and prints it. */
 void offline_finding(struct offline *o, const char *where, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Adds the findings to the JSON document. */
+void offline_add_findings(const struct offline *o);
 
 /* Volumes, branches, marks of the metadata device; then the journal.  Exit codes. */
 int offline_load(struct offline *o);

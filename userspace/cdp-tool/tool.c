@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "document.h"
 #include "instant.h"
 
 struct tool tool;
@@ -119,6 +120,11 @@ static void complain(enum exit_code code, const char *message)
 
 	fflush(stdout);
 	fprintf(stderr, "cdp-tool: %s\n", message);
+	if (document_is_open()) {
+		document_add("error", json_object_new_string(message));
+		document_add("exit_code", json_object_new_int(code));
+		return;
+	}
 	if (!tool.json)
 		return;
 	object = json_object_new_object();

@@ -26,6 +26,7 @@ static int get_size(struct cdp_image *image, const struct stat *st)
 
 	if (S_ISBLK(st->st_mode) && ioctl(image->fd, BLKGETSIZE64, &bytes))
 		return -errno;
+	image->bytes = bytes;
 	image->nr_units = bytes / CDP_UNIT_SIZE;
 	return 0;
 }
@@ -39,8 +40,10 @@ int cdp_image_open(struct cdp_image *image, const char *path)
 	image->fd = -1;
 	if (stat(path, &st))
 		return -errno;
-	if (S_ISDIR(st.st_mode))
-		return -EISDIR;
+	if (S_ISCHR(st.st_mode))
+		return 0;
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))	/* a FIFO would wait for a writer */
+		return -ENOTBLK;
 	if (posix_memalign(&image->bounce, CDP_UNIT_SIZE, MAX_UNITS * CDP_UNIT_SIZE))
 		return -ENOMEM;
 	image->fd = open_any(path, &st);

@@ -10,11 +10,15 @@
 
 struct cdp_image {
 	int fd;
-	u64 nr_units;
+	u64 bytes;
+	u64 nr_units;		/* whole ones */
 	void *bounce;
 };
 
-/* -EBUSY: a device that is in use, for instance by an open pool; else -errno. */
+/*
+ * Of a block device or a file; a character device is an empty one (/dev/null).  -EBUSY: a device
+ * that is in use, for instance by an open pool; -ENOTBLK: nothing of these; else -errno.
+ */
 int cdp_image_open(struct cdp_image *image, const char *path);
 void cdp_image_close(struct cdp_image *image);
 

@@ -150,7 +150,7 @@ const char *cdp_array_open(struct cdp_array_block *array, const void *block, u64
 	array->values = (const u8 *)(d + 1);
 	array->nr = le32_to_cpu(d->nr_entries);
 	array->max = le32_to_cpu(d->max_entries);
-	if (array->max != (CDP_UNIT_SIZE - sizeof(*d)) / sizeof(__le64))
+	if (array->max != CDP_ARRAY_WORDS)
 		return "more or less room than the block has";
 	if (array->nr > array->max)
 		return "too many entries";

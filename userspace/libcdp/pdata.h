@@ -28,6 +28,8 @@ u64 cdp_btree_key(const struct cdp_btree_node *node, u32 i);
 const void *cdp_btree_value(const struct cdp_btree_node *node, u32 i);	/* not aligned */
 u64 cdp_btree_child(const struct cdp_btree_node *node, u32 i);
 
+enum { CDP_ARRAY_WORDS = 509 };			/* of an array block */
+
 struct cdp_array_block {
 	const u8 *values;
 	u32 nr;

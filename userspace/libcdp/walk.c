@@ -46,6 +46,8 @@ static bool enter(struct cdp_walk *w, const char *where, u64 blocknr, struct blo
 		return false;
 	}
 	set_visited(w, blocknr);
+	if (w->progress)
+		w->progress(w->context, w->nr_visited);
 	if (cdp_image_read(w->metadata, blocknr, 1, block->bytes)) {
 		damage(w, where, blocknr, "cannot be read");
 		return false;
@@ -269,6 +271,8 @@ static int walk_node(struct cdp_walk *w, u64 blocknr, const struct range *range,
 		return walk_leaf(w, &block, blocknr, range, visit);
 
 	nr = cdp_node_nr(block.bytes);
+	if (level == w->super.tree_depth && nr < 2)
+		damage(w, index_where, blocknr, "inner root with one child");
 	for (i = 0; i < nr && !r; i++) {
 		struct range child = *range;
 

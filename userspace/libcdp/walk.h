@@ -20,7 +20,8 @@ struct cdp_walk {
 	u64 *visited;			/* a bit per block */
 	u64 nr_visited;
 	void (*damage)(void *context, const char *where, u64 block, const char *why);
-	void *context;			/* of damage() and the visitors */
+	void (*progress)(void *context, u64 nr_visited);	/* or NULL */
+	void *context;			/* of these two and the visitors */
 
 	/* Of the index, counted. */
 	u64 tree_entries, tree_leaves;

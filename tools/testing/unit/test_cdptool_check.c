@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * cdp-tool check on images: sound ones pass, and of damaged ones none does.
+ * cdp-tool check and dump on images: sound ones pass, and of damaged ones none does.
  */
 #include "test.h"
 #undef fail		/* cdp-tool has one too */
@@ -10,53 +10,101 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <linux/crc32c.h>
 
-/* Runs check, its output to a file; the exit code. */
-static int check_output(struct pool_image *p, bool with_data, FILE *out)
-{
-	char *argv[4] = { "check", p->metadata_path, p->data_path, NULL };
-	int saved = dup(1), r;
+enum { TEXT_SIZE = 1 << 20 };
 
-	pool_image_write(p);
+/* Runs a verb, its output to text; the exit code. */
+static int run_verb(int (*verb)(int argc, char **argv), int argc, char **argv, char text[TEXT_SIZE])
+{
+	FILE *out = tmpfile();
+	int saved = dup(1), r;
+	char *words[8];		/* the verb moves them */
+	size_t len;
+
+	assert_non_null(out);
+	memcpy(words, argv, argc * sizeof(*argv));
+	words[argc] = NULL;
 	fflush(stdout);
 	dup2(fileno(out), 1);
-	r = check_main(with_data ? 3 : 2, argv);
+	r = verb(argc, words);
 	fflush(stdout);
 	dup2(saved, 1);
 	close(saved);
+	rewind(out);
+	len = fread(text, 1, TEXT_SIZE - 1, out);
+	text[len] = '\0';
+	fclose(out);
 	return r;
 }
 
+static char text[TEXT_SIZE];
+
 static int check(struct pool_image *p, bool with_data)
 {
-	FILE *out = tmpfile();
-	int r;
+	char *argv[4] = { "check", p->metadata_path, p->data_path, NULL };
 
-	assert_non_null(out);
-	r = check_output(p, with_data, out);
-	fclose(out);
-	return r;
+	pool_image_write(p);
+	return run_verb(check_main, with_data ? 3 : 2, argv, text);
+}
+
+static void assert_says(const char *words)
+{
+	if (!strstr(text, words))
+		print_error("no '%s' in:\n%s", words, text);
+	assert_non_null(strstr(text, words));
 }
 
 /* Check fails, with these words in one of its lines. */
 static void assert_finds(struct pool_image *p, const char *words)
 {
-	static char text[65536];
-	FILE *out = tmpfile();
-	size_t len;
-
-	assert_non_null(out);
-	assert_int_equal(check_output(p, true, out), EXIT_FAILED);
-	rewind(out);
-	len = fread(text, 1, sizeof(text) - 1, out);
-	text[len] = '\0';
-	fclose(out);
-	if (!strstr(text, words))
-		print_error("no '%s' in:\n%s", words, text);
-	assert_non_null(strstr(text, words));
+	assert_int_equal(check(p, true), EXIT_FAILED);
+	assert_says(words);
 	pool_image_free(p);
+}
+
+/* The output is one JSON object, and nothing else. */
+static json_object *parse_output(void)
+{
+	struct json_tokener *tokener = json_tokener_new();
+	json_object *object = json_tokener_parse_ex(tokener, text, strlen(text));
+
+	if (!object)
+		print_error("no JSON:\n%s", text);
+	assert_non_null(object);
+	assert_int_equal(strspn(text + json_tokener_get_parse_end(tokener), "\n"),
+			 strlen(text) - json_tokener_get_parse_end(tokener));
+	json_tokener_free(tokener);
+	return object;
+}
+
+static json_object *get(json_object *object, const char *key)
+{
+	json_object *value;
+
+	if (!json_object_object_get_ex(object, key, &value))
+		print_error("no key '%s' in:\n%s", key, text);
+	assert_true(json_object_object_get_ex(object, key, &value));
+	return value;
+}
+
+static size_t length(json_object *object, const char *key)
+{
+	return json_object_array_length(get(object, key));
+}
+
+/* Of a verb that is called with --json. */
+static json_object *json_of(int (*verb)(int argc, char **argv), int argc, char **argv, int code)
+{
+	int r;
+
+	tool.json = true;
+	r = run_verb(verb, argc, argv, text);
+	tool.json = false;
+	assert_int_equal(r, code);
+	return parse_output();
 }
 
 static void a_sound_pool_passes(void **state)
@@ -208,6 +256,29 @@ static void counters_are_compared(void **state)
 	p->super.used_data_blocks = 3;
 	pool_image_build(p);
 	assert_finds(p, "counts 3 data blocks");
+	p = pool_image_new();
+	p->super.used_data_blocks = 13;
+	pool_image_build(p);
+	assert_finds(p, "counts 13 data blocks in use, the space map has 12");
+}
+
+/* What is asked for must not depend on what a superblock says. */
+static void more_data_blocks_than_can_be_mapped_are_found(void **state)
+{
+	struct pool_image *p = pool_image_new();
+
+	p->super.nr_data_blocks = (1ULL << CDP_PBLOCK_BITS) - 1;
+	pool_image_build(p);
+	assert_finds(p, "superblock: counts 1099511627775 data blocks");
+}
+
+static void an_inner_root_with_one_child_is_found(void **state)
+{
+	struct pool_image *p = pool_image_new();
+
+	cdp_inner_remove(p->metadata[POOL_ROOT], 1);
+	pool_image_seal(p, POOL_ROOT);
+	assert_finds(p, "inner root with one child");
 }
 
 static void branches_have_to_make_sense(void **state)
@@ -244,6 +315,27 @@ static void records_have_to_fit_the_pool(void **state)
 	assert_finds(p, "the journal has other data");
 }
 
+static void damage_of_the_superblock_is_a_finding(void **state)
+{
+	struct pool_image *p = pool_image_new();
+	char *argv[4] = { "check", p->metadata_path, p->data_path, NULL };
+	json_object *object;
+
+	p->metadata[POOL_SUPER][100] ^= 1;
+	assert_int_equal(check(p, true), EXIT_FAILED);
+	assert_says("damage: superblock: ");
+	assert_says("checksum does not match");
+	object = json_of(check_main, 3, argv, EXIT_FAILED);
+	assert_int_equal(length(object, "findings"), 1);
+	assert_false(json_object_get_boolean(get(object, "sound")));
+	json_object_put(object);
+	argv[0] = "dump";
+	object = json_of(dump_main, 3, argv, EXIT_FAILED);
+	assert_int_equal(length(object, "findings"), 1);
+	json_object_put(object);
+	pool_image_free(p);
+}
+
 static void what_is_no_pool_is_refused(void **state)
 {
 	struct pool_image *p = pool_image_new();
@@ -251,7 +343,114 @@ static void what_is_no_pool_is_refused(void **state)
 
 	memset(p->metadata, 0, sizeof(p->metadata));
 	assert_int_equal(check(p, true), EXIT_FAILED);
-	assert_int_equal(check_main(2, argv), EXIT_NOT_FOUND);
+	assert_int_equal(run_verb(check_main, 2, argv, text), EXIT_NOT_FOUND);
+	argv[1] = "/tmp";
+	assert_int_equal(run_verb(check_main, 2, argv, text), EXIT_FAILED);
+	argv[1] = "/dev/null";
+	assert_int_equal(run_verb(check_main, 2, argv, text), EXIT_FAILED);
+	assert_says("/dev/null is 0 bytes, not the metadata of a pool");
+	pool_image_free(p);
+}
+
+/* Nobody writes to it: an open for reading would not return. */
+static void a_fifo_is_refused(void **state)
+{
+	char path[] = "/tmp/cdp-fifo.XXXXXX", *argv[4] = { "check", path, NULL };
+	struct pool_image *p = pool_image_new();
+
+	assert_true(mkstemp(path) >= 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(run_verb(check_main, 2, argv, text), EXIT_FAILED);
+	pool_image_write(p);
+	argv[1] = p->metadata_path;
+	argv[2] = path;
+	assert_int_equal(run_verb(check_main, 3, argv, text), EXIT_FAILED);
+	unlink(path);
+	pool_image_free(p);
+}
+
+/* With an error at the end, the findings so far are there, in the one document. */
+static void an_error_is_part_of_the_document(void **state)
+{
+	struct pool_image *p = pool_image_new();
+	char *argv[4] = { "check", p->metadata_path, "/nonexistent", NULL };
+	json_object *object;
+
+	p->super.nr_data_blocks = (1ULL << CDP_PBLOCK_BITS) - 1;
+	pool_image_build(p);
+	pool_image_write(p);
+	object = json_of(check_main, 3, argv, EXIT_NOT_FOUND);
+	assert_int_equal(length(object, "findings"), 1);
+	assert_int_equal(json_object_get_int(get(object, "exit_code")), EXIT_NOT_FOUND);
+	get(object, "error");
+	json_object_put(object);
+	pool_image_free(p);
+}
+
+static void dump_shows_what_the_image_holds(void **state)
+{
+	struct pool_image *p = pool_image_new();
+	char *argv[6] = { "dump", p->metadata_path, p->data_path, "--versions", "--records",
+			  "--space" };
+
+	pool_image_write(p);
+	assert_int_equal(run_verb(dump_main, 6, argv, text), EXIT_OK);
+	assert_says("  nr_data_blocks       200\n");
+	assert_says("volume 1 vm sectors 8000 created 1000\n");
+	assert_says("  branch 1 start 5000 revert_to 2000\n");
+	assert_says("mark 4000 one 1\n");
+	assert_says("mark 9200 late *\n");
+	assert_says("record 7 write volume 1 time 9100 level 0 lba 12 block 3\n");
+	assert_says("record 8 revert volume 1 time 9300 revert_to 4000\n");
+	assert_says("version volume 1 level 0 lba 11 time 1200 tombstone\n");
+	assert_says("used 60 8\n");
+	assert_says("journal 7 to 9\n");
+	pool_image_free(p);
+}
+
+static void dump_as_json_says_the_same(void **state)
+{
+	struct pool_image *p = pool_image_new();
+	char *argv[6] = { "dump", p->metadata_path, p->data_path, "--versions", "--records",
+			  "--space" };
+	json_object *object, *version;
+
+	pool_image_write(p);
+	object = json_of(dump_main, 6, argv, EXIT_OK);
+	assert_int_equal(json_object_get_int(get(get(object, "superblock"), "time")), 9000);
+	assert_int_equal(length(object, "volumes"), 1);
+	assert_int_equal(length(object, "marks"), 3);
+	assert_int_equal(length(object, "records"), 4);
+	assert_int_equal(length(object, "versions"), POOL_VERSIONS);
+	assert_int_equal(length(object, "used"), 3);
+	assert_int_equal(length(object, "findings"), 0);
+	version = json_object_array_get_idx(get(object, "versions"), 5);
+	assert_int_equal(json_object_get_int(get(version, "block")), 60);
+	json_object_put(object);
+	argv[2] = NULL;
+	object = json_of(dump_main, 2, argv, EXIT_OK);
+	assert_false(json_object_object_get_ex(object, "records", NULL));
+	json_object_put(object);
+	pool_image_free(p);
+}
+
+static void dump_tells_damage(void **state)
+{
+	struct pool_image *p = pool_image_new();
+	char *argv[4] = { "dump", p->metadata_path, "--versions", NULL };
+	json_object *object;
+
+	p->metadata[POOL_LEAF_1][200] ^= 1;
+	pool_image_write(p);
+	assert_int_equal(run_verb(dump_main, 3, argv, text), EXIT_FAILED);
+	assert_says("damage: index: metadata block 11: checksum does not match");
+	object = json_of(dump_main, 3, argv, EXIT_FAILED);
+	assert_int_equal(length(object, "versions"), POOL_VERSIONS - 1);
+	assert_int_equal(length(object, "findings"), 1);
+	json_object_put(object);
+	argv[2] = "--records";
+	assert_int_equal(run_verb(dump_main, 3, argv, text), EXIT_USAGE);
 	pool_image_free(p);
 }
 
@@ -269,9 +468,17 @@ int main(void)
 		cmocka_unit_test(versions_and_the_space_map_have_to_agree),
 		cmocka_unit_test(versions_out_of_place_are_found),
 		cmocka_unit_test(counters_are_compared),
+		cmocka_unit_test(more_data_blocks_than_can_be_mapped_are_found),
+		cmocka_unit_test(an_inner_root_with_one_child_is_found),
 		cmocka_unit_test(branches_have_to_make_sense),
 		cmocka_unit_test(records_have_to_fit_the_pool),
+		cmocka_unit_test(damage_of_the_superblock_is_a_finding),
 		cmocka_unit_test(what_is_no_pool_is_refused),
+		cmocka_unit_test(a_fifo_is_refused),
+		cmocka_unit_test(an_error_is_part_of_the_document),
+		cmocka_unit_test(dump_shows_what_the_image_holds),
+		cmocka_unit_test(dump_as_json_says_the_same),
+		cmocka_unit_test(dump_tells_damage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
