@@ -251,8 +251,9 @@ int log_main(int argc, char **argv)
 	int r, nr;
 
 	r = options_parse(argc, argv, specs, 1, 1, &nr);
-	if (!r && cdp_path_parse(&path, argv[0]))
-		r = usage_error("'%s' is neither <pool> nor <pool>/<volume>", argv[0]);
+	if (!r)
+		r = strchr(argv[0], '/') ? parse_volume(&path, argv[0]) :
+					   parse_pool(&path, argv[0]);
 	if (!r)
 		r = pool_find(&pool, path.pool);
 	if (r)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <linux/array_size.h>
 #include <stdio.h>
 #include <string.h>
@@ -93,7 +94,8 @@ static int print_help(const char *noun)
 {
 	int i;
 
-	printf("Usage: cdp-tool [--json] [--quiet] <verb> ...\n\n");
+	printf("Usage: cdp-tool [--json] [--quiet] <verb> ...\n"
+	       "       cdp-tool --version\n\n");
 	for (i = 0; i < NR_VERBS; i++)
 		if (in_group(&verbs[i], noun))
 			print_usage(&verbs[i]);
@@ -102,6 +104,15 @@ static int print_help(const char *noun)
 	       "us:<microseconds since 1970>, @<mark> or <mark>. SIZE: 10G, 512M, 1TiB.\n"
 	       "'cdp-tool <verb> --help' shows an example of each; cdp-tool(8) tells all.\n");
 	return EXIT_OK;
+}
+
+static int print_version(void)
+{
+	json_object *result = json_object_new_object();
+
+	print("cdp-tool %s\n", CDP_VERSION);
+	json_add_text(result, "version", CDP_VERSION);
+	return done(result);
 }
 
 static int print_verb_help(const struct verb *v)
@@ -162,6 +173,8 @@ static int no_verb(int argc, char **argv)
 		print_help(NULL);
 		return EXIT_USAGE;
 	}
+	if (!strcmp(argv[0], "--version"))
+		return print_version();
 	if (is_help(argv[0]))
 		return print_help(argc > 1 ? known_noun(argv[1]) : NULL);
 	if (noun && argc > 1 && is_help(argv[1]))
@@ -170,11 +183,11 @@ static int no_verb(int argc, char **argv)
 		    noun && argc > 1 ? " " : "", noun && argc > 1 ? argv[1] : "");
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	int used;
 
-	for (argc--, argv++; argc; argc--, argv++) {
+	for (; argc; argc--, argv++) {
 		if (!strcmp(argv[0], "--json"))
 			tool.json = true;
 		else if (!strcmp(argv[0], "--quiet") || !strcmp(argv[0], "-q"))
@@ -189,4 +202,18 @@ int main(int argc, char **argv)
 		return print_verb_help(tool.verb);
 	cdp_control_init();
 	return tool.verb->main(argc - used + 1, argv + used - 1);
+}
+
+int main(int argc, char **argv)
+{
+	int r = run(argc - 1, argv + 1);
+	bool lost = ferror(stdout);
+
+	/* What is buffered may still find no room. */
+	errno = 0;
+	if (!fclose(stdout) && !lost)
+		return r;
+	fprintf(stderr, "cdp-tool: not all of the output could be written%s%s\n",
+		errno ? ": " : "", errno ? strerror(errno) : "");
+	return r ? r : EXIT_FAILED;
 }

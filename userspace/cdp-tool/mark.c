@@ -23,17 +23,23 @@ static char *join(char **words, int nr)
 	return list;
 }
 
-static int check_names(char **words, int nr)
+static int check_volumes(char **words, int nr)
 {
 	char name[CDP_NAME_SIZE];
-	int i;
+	int i, j, r;
 
-	for (i = 0; i < nr; i++)
-		if (cdp_name_copy(name, words[i]))
-			return usage_error("'%s' is not a name of [A-Za-z0-9._+:-]", words[i]);
-	if (nr - 1 > CDP_MARK_VOLUMES)
-		return usage_error("a mark names at most %d volumes; leave them out to mark all",
-				   CDP_MARK_VOLUMES);
+	if (nr > CDP_MARK_VOLUMES)
+		return fail(EXIT_USAGE,
+			    "a mark names at most %d volumes, not %d; leave them out to mark all",
+			    CDP_MARK_VOLUMES, nr);
+	for (i = 0; i < nr; i++) {
+		r = parse_name(name, "a volume", words[i]);
+		if (r)
+			return r;
+		for (j = 0; j < i; j++)
+			if (!strcmp(words[i], words[j]))
+				return usage_error("volume '%s' is named twice", words[i]);
+	}
 	return 0;
 }
 
@@ -71,16 +77,18 @@ static int mark(const char *pool, const char *name, const char *volumes)
 int mark_main(int argc, char **argv)
 {
 	const struct option_spec specs[] = { { .name = NULL } };
+	char name[CDP_NAME_SIZE], *volumes;
 	struct cdp_device pool;
 	struct cdp_path path;
-	char *volumes;
 	int r, nr;
 
 	r = options_parse(argc, argv, specs, 2, -1, &nr);
 	if (!r)
 		r = parse_pool(&path, argv[0]);
 	if (!r)
-		r = check_names(argv + 1, nr - 1);
+		r = parse_name(name, "a mark", argv[1]);
+	if (!r)
+		r = check_volumes(argv + 2, nr - 2);
 	if (!r)
 		r = pool_find(&pool, path.pool);
 	if (r)
@@ -88,8 +96,8 @@ int mark_main(int argc, char **argv)
 	cdp_device_exit(&pool);
 	volumes = join(argv + 2, nr - 2);
 	if (!volumes)
-		return fail_errno(-ENOMEM, "mark '%s'", argv[1]);
-	r = mark(path.pool, argv[1], volumes);
+		return fail_errno(-ENOMEM, "mark '%s'", name);
+	r = mark(path.pool, name, volumes);
 	free(volumes);
 	return r;
 }

@@ -9,20 +9,39 @@
 
 enum { POOL_SECTORS = 8 };		/* the pool's device does no I/O */
 
+static int fail_name(const char *what, const char *text, int max)
+{
+	return fail(EXIT_USAGE,
+		    "'%s' is not the name of %s: 1 to %d of [A-Za-z0-9._+:-], the first a letter or digit",
+		    text, what, max);
+}
+
 int parse_pool(struct cdp_path *path, const char *text)
 {
-	if (!cdp_path_parse_pool(path, text))
-		return 0;
-	return fail(EXIT_USAGE,
-		    "'%s' is not the name of a pool: 1 to %d of [A-Za-z0-9._+:-], the first a letter or digit",
-		    text, CDP_POOL_NAME_MAX);
+	return cdp_path_parse_pool(path, text) ? fail_name("a pool", text, CDP_POOL_NAME_MAX) : 0;
+}
+
+int parse_name(char name[CDP_NAME_SIZE], const char *what, const char *text)
+{
+	return cdp_name_copy(name, text) ? fail_name(what, text, CDP_NAME_SIZE - 1) : 0;
 }
 
 int parse_volume(struct cdp_path *path, const char *text)
 {
+	const char *slash = strchr(text, '/');
+	char *pool;
+	int r;
+
+	if (!slash)
+		return usage_error("'%s' is not <pool>/<volume>: it has no slash", text);
 	if (!cdp_path_parse_volume(path, text))
 		return 0;
-	return fail(EXIT_USAGE, "'%s' is not <pool>/<volume>, names of [A-Za-z0-9._+:-]", text);
+	pool = strndup(text, slash - text);
+	if (!pool)
+		return fail_errno(-ENOMEM, "'%s'", text);
+	r = parse_pool(path, pool);
+	free(pool);
+	return r ? r : parse_name(path->volume, "a volume", slash + 1);
 }
 
 /*

@@ -22,9 +22,13 @@ struct pool_args {
 	u64 journal_blocks;		/* 0: the kernel's choice */
 };
 
-/* Words: <pool>, <pool>/<volume>.  Exit codes. */
+/*
+ * Words: <pool>, <pool>/<volume>, the name of a mark or another thing (what: "a mark").  Exit
+ * codes, after telling the rule.
+ */
 int parse_pool(struct cdp_path *path, const char *text);
 int parse_volume(struct cdp_path *path, const char *text);
+int parse_name(char name[CDP_NAME_SIZE], const char *what, const char *text);
 
 /* Refuses what the kernel would: devices that are not named, numbers out of range.  Exit codes. */
 int pool_args_check(const struct pool_args *args);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tool.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <linux/array_size.h>
 #include <stdarg.h>
@@ -14,99 +13,6 @@
 
 struct tool tool;
 
-/*
- * Options
- */
-static bool common_option(const char *word)
-{
-	if (!strcmp(word, "--json"))
-		tool.json = true;
-	else if (!strcmp(word, "--quiet") || !strcmp(word, "-q"))
-		tool.quiet = true;
-	else
-		return false;
-	return true;
-}
-
-static bool is_option(const char *word)
-{
-	return word[0] == '-' && word[1] && !isdigit((unsigned char)word[1]);
-}
-
-static const struct option_spec *find_option(const struct option_spec *spec, const char *name,
-					     size_t len)
-{
-	for (; spec->name; spec++)
-		if (strlen(spec->name) == len && !strncmp(spec->name, name, len))
-			return spec;
-	return NULL;
-}
-
-/* Takes the option at argv[i]; returns how many words it used, or -1. */
-static int take_option(char **argv, int i, int argc, const struct option_spec *specs)
-{
-	const char *word = argv[i], *equals = strchr(word, '=');
-	size_t len = equals ? (size_t)(equals - word) : strlen(word);
-	const struct option_spec *spec = NULL;
-
-	if (common_option(word))
-		return 1;
-	if (len > 2 && word[1] == '-')
-		spec = find_option(specs, word + 2, len - 2);
-	if (!spec) {
-		usage_error("unknown option '%s'", word);
-		return -1;
-	}
-	if (spec->flag && !equals) {
-		*spec->flag = true;
-		return 1;
-	}
-	if (spec->flag) {
-		usage_error("option '--%s' takes no value", spec->name);
-		return -1;
-	}
-	if (equals) {
-		*spec->value = equals + 1;
-		return 1;
-	}
-	if (i + 1 == argc) {
-		usage_error("option '%s' needs a value", word);
-		return -1;
-	}
-	*spec->value = argv[i + 1];
-	return 2;
-}
-
-int options_parse(int argc, char **argv, const struct option_spec *specs, int min, int max,
-		  int *nr_words)
-{
-	int i = 1, used, nr = 0;
-	bool more = true;
-
-	while (i < argc) {
-		if (more && !strcmp(argv[i], "--")) {
-			more = false;
-			i++;
-		} else if (more && is_option(argv[i])) {
-			used = take_option(argv, i, argc, specs);
-			if (used < 0)
-				return EXIT_USAGE;
-			i += used;
-		} else {
-			argv[nr++] = argv[i++];
-		}
-	}
-	*nr_words = nr;
-	if (nr < min)
-		return usage_error("something is missing");
-	if (max >= 0 && nr > max)
-		return usage_error("'%s' is one word too many", argv[max]);
-	return 0;
-}
-
-/*
- * Output
- */
 static void json_print(json_object *object)
 {
 	puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |

@@ -39,7 +39,7 @@ struct tool {
 extern struct tool tool;
 
 /*
- * Options: --name VALUE or --name=VALUE where value is set, --name where flag is.
+ * Options (options.c): --name VALUE or --name=VALUE where value is set, --name where flag is.
  * The table ends with a NULL name.  What is left in argv are the other words, which may
  * begin with one dash and a digit: -5min.
  */
@@ -50,8 +50,9 @@ struct option_spec {
 };
 
 /*
- * Parses argv in place: 0, or an exit code after telling what is wrong.  Needs between min
- * and max words (max < 0: any number); *nr_words is how many there are, argv[0] being the first.
+ * Parses argv, which ends with NULL, in place: 0, or an exit code after telling what is wrong.
+ * Needs between min and max words (max < 0: any number); *nr_words is how many there are, argv[0]
+ * being the first.  An option stands once at most.
  */
 int options_parse(int argc, char **argv, const struct option_spec *specs, int min, int max,
 		  int *nr_words);

@@ -38,8 +38,9 @@ int unmark_main(int argc, char **argv)
 	if (r)
 		return r;
 	word = argv[1] + (*argv[1] == '@');
-	if (cdp_name_copy(name, word))
-		return usage_error("'%s' is not the name of a mark", argv[1]);
+	r = parse_name(name, "a mark", word);
+	if (r)
+		return r;
 	r = pool_find(&pool, path.pool);
 	if (r)
 		return r;

@@ -17,17 +17,19 @@ static int parse_size(u64 *bytes, const char *text)
 }
 
 /* Rounded up to whole blocks of the pool. */
-static int round_size(u64 *bytes, const struct cdp_device *pool)
+static int round_size(u64 *bytes, const struct cdp_device *pool, const char *text)
 {
+	const u64 max = (1ULL << CDP_LBA_BITS) - 1;
 	struct cdp_pool_table table;
 	u64 block;
 
 	if (cdp_table_pool(&table, pool->params) || !table.block_sectors)
 		return fail_errno(-EPROTO, "table of pool '%s'", pool->name);
 	block = table.block_sectors * 512ULL;
-	if (!*bytes || *bytes > ~0ULL - block || (*bytes + block - 1) / block >> CDP_LBA_BITS)
-		return usage_error("a volume has at least 1 and at most 2^%d blocks of %llu bytes",
-				   CDP_LBA_BITS, block);
+	if (!*bytes || *bytes > max * block)
+		return fail(EXIT_USAGE,
+			    "size '%s': a volume of pool '%s' has 1 to %llu blocks of %llu bytes, %llu bytes at most",
+			    text, pool->name, max, block, max * block);
 	*bytes = (*bytes + block - 1) / block * block;
 	return 0;
 }
@@ -80,7 +82,7 @@ int volume_create_main(int argc, char **argv)
 		r = pool_find(&pool, path.pool);
 	if (r)
 		return r;
-	r = round_size(&bytes, &pool);
+	r = round_size(&bytes, &pool, argv[1]);
 	if (!r)
 		r = create(&pool, &path, bytes, open);
 	cdp_device_exit(&pool);

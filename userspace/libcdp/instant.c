@@ -150,12 +150,19 @@ static int parse_date_time(struct cdp_instant *instant, const char *p)
 
 	if (!parse_date(&p, &c))
 		return -EINVAL;
-	if (*p && !skip(&p, ' ') && !skip(&p, 'T'))
-		return -EINVAL;
-	if (*p && (!parse_clock(&p, &c) || !parse_zone(&p, &c) || *p))
+	if (*p && ((!skip(&p, ' ') && !skip(&p, 'T')) || !parse_clock(&p, &c) ||
+		   !parse_zone(&p, &c) || *p))
 		return -EINVAL;
 	instant->kind = CDP_INSTANT_TIME;
 	return clock_time(&c, &instant->us);
+}
+
+/* A date and a T: somebody who wants the mark of that name can say so with @. */
+static bool is_unfinished(const char *p)
+{
+	struct clock c;
+
+	return parse_date(&p, &c) && skip(&p, 'T') && !*p;
 }
 
 static int parse_time_of_day(struct cdp_instant *instant, const char *p)
@@ -223,7 +230,7 @@ int cdp_instant_parse(struct cdp_instant *instant, const char *text)
 	r = parse_date_time(instant, text);
 	if (r == -EINVAL)
 		r = parse_time_of_day(instant, text);
-	if (r == -EINVAL)
+	if (r == -EINVAL && !is_unfinished(text))
 		r = parse_mark(instant, text);
 	return r;
 }

@@ -115,6 +115,7 @@ static void marks(void **state)
 	assert_mark("before-upgrade", "before-upgrade");
 	assert_mark("@now", "now");
 	assert_mark("@2026-11-21", "2026-11-21");
+	assert_mark("@2026-11-21T", "2026-11-21T");
 	assert_mark("2026-11-21-nightly", "2026-11-21-nightly");
 	assert_mark("14:03x", "14:03x");
 	assert_mark("7", "7");
@@ -135,6 +136,12 @@ static void what_is_no_time_is_refused(void **state)
 	assert_wrong("2026-11-21 23:60", -ERANGE);
 	assert_wrong("1969-12-31T23:59:59Z", -ERANGE);
 	assert_wrong("2026-11-21 14:03:22 ", -EINVAL);
+	assert_wrong("2026-11-21 14:03 ", -EINVAL);
+	assert_wrong("2026-11-21 ", -EINVAL);
+	assert_wrong("2026-11-21T", -EINVAL);
+	assert_wrong("14:03 ", -EINVAL);
+	assert_wrong("-5min ", -EINVAL);
+	assert_wrong("now ", -EINVAL);
 	assert_wrong("-", -EINVAL);
 	assert_wrong("-5", -EINVAL);
 	assert_wrong("-5parsecs", -EINVAL);
