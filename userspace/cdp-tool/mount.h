@@ -5,6 +5,7 @@
 #ifndef CDP_TOOL_MOUNT_H
 #define CDP_TOOL_MOUNT_H
 
+#include <limits.h>
 #include <linux/types.h>
 
 /*
@@ -14,7 +15,10 @@
 int mount_view(const char *device, const char *directory, bool replay);
 int unmount_view(const char *directory);
 
-/* The device that the directory is on: 0, or -errno. */
-int mount_find(const char *directory, u32 *major, u32 *minor);
+/*
+ * The device that is mounted at the directory, whose path without links comes back too.  0;
+ * -EINVAL: nothing is mounted there; or -errno.
+ */
+int mount_find(const char *directory, char path[PATH_MAX], u32 *major, u32 *minor);
 
 #endif

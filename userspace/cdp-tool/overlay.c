@@ -15,8 +15,6 @@
 #include "busy.h"
 #include "online.h"
 
-#define UUID_OVERLAY "CDP-OVERLAY-"
-
 enum { CHUNK_SECTORS = 8, LOOP_TRIES = 16 };
 
 static const char remedy[] = "--no-replay mounts without it";
@@ -26,11 +24,15 @@ static int memory_file(u64 bytes)
 {
 	int fd = memfd_create("cdp-overlay", MFD_CLOEXEC);
 
-	if (fd >= 0 && ftruncate(fd, bytes)) {
-		close(fd);
+	int error;
+
+	if (fd < 0)
 		return -errno;
-	}
-	return fd < 0 ? -errno : fd;
+	if (!ftruncate(fd, bytes))
+		return fd;
+	error = errno;
+	close(fd);
+	return -error;
 }
 
 static int try_loop(int control, int file)
@@ -78,7 +80,7 @@ static int create(const char *name, const struct cdp_device *view, int loop)
 
 	if (fstat(loop, &st))
 		return -errno;
-	if (cdp_uuid_make(uuid, UUID_OVERLAY, view->name))
+	if (cdp_uuid_make(uuid, CDP_UUID_OVERLAY, view->name))
 		return -ENAMETOOLONG;
 	snprintf(params, sizeof(params), "%u:%u %u:%u N %d", view->major, view->minor,
 		 major(st.st_rdev), minor(st.st_rdev), CHUNK_SECTORS);
@@ -132,9 +134,9 @@ int overlay_open(char name[CDP_DM_NAME_SIZE], const char *view)
 
 const char *overlay_view(const struct cdp_device *device)
 {
-	size_t len = strlen(UUID_OVERLAY);
+	size_t len = strlen(CDP_UUID_OVERLAY);
 
-	return strncmp(device->uuid, UUID_OVERLAY, len) ? NULL : device->uuid + len;
+	return strncmp(device->uuid, CDP_UUID_OVERLAY, len) ? NULL : device->uuid + len;
 }
 
 int overlay_find(struct cdp_device *overlay, const char *view)

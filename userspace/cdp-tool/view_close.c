@@ -33,45 +33,61 @@ static int find_named(struct cdp_device *view, const char *name)
 	return r ? fail_errno(r, "view '%s'", name) : 0;
 }
 
-/* The name of the view that is mounted at the directory, itself or by its overlay. */
-static int mounted_name(char name[CDP_DM_NAME_SIZE], const char *directory)
+/* The view that is the device, itself or by its overlay. */
+static int find_number(char name[CDP_DM_NAME_SIZE], u32 major, u32 minor)
 {
 	struct cdp_device *list;
 	unsigned int i, nr;
-	u32 major, minor;
 	int r;
 
-	if (mount_find(directory, &major, &minor))
-		return fail(EXIT_NOT_FOUND, "there is no directory %s", directory);
 	r = cdp_device_list(NULL, &list, &nr);
 	if (r)
 		return fail_errno(r, "list of devices");
-	r = -ENOENT;
-	for (i = 0; i < nr && r; i++) {
+	*name = '\0';
+	for (i = 0; i < nr; i++) {
 		const char *view = is_view(&list[i]) ? list[i].name : overlay_view(&list[i]);
 
-		if (!view || list[i].major != major || list[i].minor != minor)
-			continue;
-		snprintf(name, CDP_DM_NAME_SIZE, "%s", view);
-		r = 0;
+		if (view && list[i].major == major && list[i].minor == minor)
+			snprintf(name, CDP_DM_NAME_SIZE, "%s", view);
 	}
 	cdp_device_list_free(list, nr);
-	return r ? fail(EXIT_NOT_FOUND, "no view is mounted at %s", directory) : 0;
+	return 0;
 }
 
-static int unmount(char name[CDP_DM_NAME_SIZE], const char *directory)
+/* path: the directory's, without links. */
+static int find_mounted(struct cdp_device *view, char path[PATH_MAX], const char *directory)
 {
-	int r = mounted_name(name, directory);
+	char name[CDP_DM_NAME_SIZE];
+	u32 major, minor;
+	int r;
 
-	return r ? r : unmount_view(directory);
+	r = mount_find(directory, path, &major, &minor);
+	if (r == -EINVAL)
+		return fail(EXIT_NOT_FOUND, "nothing is mounted at %s", directory);
+	if (r)
+		return fail_errno(r, "directory %s", directory);
+	r = find_number(name, major, minor);
+	if (r)
+		return r;
+	if (!*name)
+		return fail(EXIT_NOT_FOUND,
+			    "what is mounted at %s is not a view; 'cdp-tool view list' lists them",
+			    directory);
+	return find_named(view, name);
 }
 
-static int close_view(const struct cdp_device *view)
+/* directory: where it is mounted, to be unmounted once nobody else has it open; or NULL. */
+static int close_view(const struct cdp_device *view, const char *directory)
 {
 	json_object *result;
 	int r;
 
-	r = view_refuse_open(view, NULL);
+	r = view_refuse_open(view, directory);
+	if (!r && directory) {
+		r = unmount_view(directory);
+		if (!r)
+			r = view_refuse_open(view, NULL);
+	}
 	if (!r)
 		r = view_remove(view->name);
 	if (r)
@@ -82,27 +98,31 @@ static int close_view(const struct cdp_device *view)
 	return done(result);
 }
 
+static bool is_directory(const char *word)
+{
+	return strchr(word, '/') && strncmp(word, mapper, strlen(mapper));
+}
+
 int view_close_main(int argc, char **argv)
 {
 	const struct option_spec specs[] = { { .name = NULL } };
-	char mounted[CDP_DM_NAME_SIZE];
+	const char *directory = NULL;
 	struct cdp_device view;
-	const char *name;
+	char path[PATH_MAX];
 	int r, nr;
 
 	r = options_parse(argc, argv, specs, 1, 1, &nr);
 	if (r)
 		return r;
-	name = argv[0];
-	if (strchr(name, '/') && strncmp(name, mapper, strlen(mapper))) {
-		r = unmount(mounted, name);
-		name = mounted;
+	if (is_directory(argv[0])) {
+		r = find_mounted(&view, path, argv[0]);
+		directory = path;
+	} else {
+		r = find_named(&view, argv[0]);
 	}
-	if (!r)
-		r = find_named(&view, name);
 	if (r)
 		return r;
-	r = close_view(&view);
+	r = close_view(&view, directory);
 	cdp_device_exit(&view);
 	return r;
 }

@@ -22,21 +22,17 @@ static int make_name(struct view *v, const char *at, const char *wanted)
 	char instant[CDP_NAME_SIZE + 1];
 	struct cdp_device existing;
 	struct cdp_instant parsed;
-	int r;
 
 	if (!cdp_instant_parse(&parsed, at) && parsed.kind == CDP_INSTANT_MARK)
 		snprintf(instant, sizeof(instant), "%s", parsed.mark);
 	else
 		snprintf(instant, sizeof(instant), "%llu", v->instant);
 	if (wanted)
-		r = snprintf(v->name, sizeof(v->name), "%s", wanted) >= (int)sizeof(v->name);
-	else
-		r = cdp_path_view(v->name, &v->path, instant);
-	if (r)
+		snprintf(v->name, sizeof(v->name), "%s", wanted);
+	else if (cdp_path_view(v->name, &v->path, instant))
 		return fail(EXIT_USAGE,
-			    "the view's device name gets too long; --name NAME gives a shorter one");
-	if (strchr(v->name, '/'))
-		return usage_error("a device name has no slash: '%s'", v->name);
+			    "'%s-%s@%s' is longer than the %d characters of a view's name; --name NAME gives a shorter one",
+			    v->path.pool, v->path.volume, instant, CDP_VIEW_NAME_MAX);
 	snprintf(v->device, sizeof(v->device), "/dev/mapper/%s", v->name);
 	if (cdp_device_table(&existing, v->name))
 		return 0;
@@ -104,6 +100,15 @@ static int open_view(const struct view *v, const struct cdp_device *pool, const 
 	return r ? r : report(v, directory);
 }
 
+static int check_name(const char *name)
+{
+	if (!name || !cdp_view_name_check(name))
+		return 0;
+	return fail(EXIT_USAGE,
+		    "'%s' is not the name of a view: 1 to %d of [A-Za-z0-9._+:-], the first a letter or digit",
+		    name, CDP_VIEW_NAME_MAX);
+}
+
 static int check_directory(const char *directory)
 {
 	struct stat st;
@@ -131,6 +136,8 @@ int view_open_main(int argc, char **argv)
 		r = parse_volume(&view.path, argv[0]);
 	if (!r && !at)
 		r = usage_error("--at INSTANT is needed");
+	if (!r)
+		r = check_name(name);
 	if (!r)
 		r = check_directory(directory);
 	if (!r)

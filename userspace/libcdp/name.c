@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "name.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,7 +64,16 @@ static int fits(int len, size_t size)
 int cdp_path_view(char name[CDP_DM_NAME_SIZE], const struct cdp_path *path, const char *instant)
 {
 	return fits(snprintf(name, CDP_DM_NAME_SIZE, "%s-%s@%s", path->pool, path->volume,
-			     instant), CDP_DM_NAME_SIZE);
+			     instant), CDP_VIEW_NAME_MAX + 1);
+}
+
+int cdp_view_name_check(const char *name)
+{
+	if (strlen(name) > CDP_VIEW_NAME_MAX || !isalnum((unsigned char)*name))
+		return -EINVAL;
+	while (*name && (isalnum((unsigned char)*name) || strchr("._+:-", *name)))
+		name++;
+	return *name ? -EINVAL : 0;
 }
 
 int cdp_uuid_make(char uuid[CDP_DM_UUID_SIZE], const char *prefix, const char *name)

@@ -5,6 +5,7 @@
  *   pool     <pool>                          CDP-POOL-<pool>
  *   volume   <pool>-<volume>                 CDP-VOLUME-<pool>-<volume>
  *   view     <pool>-<volume>@<instant>       CDP-VIEW-<pool>-<volume>@<instant>
+ *   overlay  <view>-rw                       CDP-OVERLAY-<view>
  *
  * Which pool a volume belongs to is told by its table, not by its name: a name may
  * hold dashes.
@@ -18,6 +19,7 @@
 #define CDP_UUID_POOL	"CDP-POOL-"
 #define CDP_UUID_VOLUME	"CDP-VOLUME-"
 #define CDP_UUID_VIEW	"CDP-VIEW-"
+#define CDP_UUID_OVERLAY "CDP-OVERLAY-"
 
 /* Types of targets: what a device is, whatever its name and uuid. */
 #define CDP_TARGET_POOL		"cdp-pool"
@@ -26,6 +28,7 @@
 
 enum {
 	CDP_POOL_NAME_MAX = 48,		/* so that uuids of volumes fit */
+	CDP_VIEW_NAME_MAX = 115,	/* so that name and uuid of its overlay fit */
 	CDP_DM_NAME_SIZE = 128,		/* the kernel's DM_NAME_LEN */
 	CDP_DM_UUID_SIZE = 129,		/* and DM_UUID_LEN */
 };
@@ -48,6 +51,9 @@ int cdp_path_parse_volume(struct cdp_path *path, const char *text);
 int cdp_path_parse(struct cdp_path *path, const char *text);
 
 void cdp_path_device(char name[CDP_DM_NAME_SIZE], const struct cdp_path *path);
+
+/* Is that the name for a view that somebody chose?  0 or -EINVAL. */
+int cdp_view_name_check(const char *name);
 
 /* -ENAMETOOLONG */
 int cdp_path_view(char name[CDP_DM_NAME_SIZE], const struct cdp_path *path, const char *instant);

@@ -104,6 +104,25 @@ static void the_longest_names_fit_a_uuid(void **state)
 	assert_int_equal(cdp_path_view(name, &path, "1234567890123456"), -ENAMETOOLONG);
 }
 
+static void names_of_views_have_room_for_their_overlay(void **state)
+{
+	static const char *const wrong[] = { "", "-a", ".a", "a b", "a/b", "a@b", "a\\b", "\xc3\xa4" };
+	char name[CDP_VIEW_NAME_MAX + 2], uuid[CDP_DM_UUID_SIZE];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_int_equal(cdp_view_name_check(wrong[i]), -EINVAL);
+	assert_int_equal(cdp_view_name_check("a"), 0);
+	assert_int_equal(cdp_view_name_check("7old.vm_+:-"), 0);
+	memset(name, 'a', sizeof(name));
+	name[CDP_VIEW_NAME_MAX + 1] = '\0';
+	assert_int_equal(cdp_view_name_check(name), -EINVAL);
+	name[CDP_VIEW_NAME_MAX] = '\0';
+	assert_int_equal(cdp_view_name_check(name), 0);
+	assert_int_equal(cdp_uuid_make(uuid, CDP_UUID_OVERLAY, name), 0);
+	assert_true(strlen(uuid) <= 127);
+}
+
 static void answers_line_by_line(void **state)
 {
 	const char *text = "1 vm 2048 1000 1\n\n2 db 4096 2000 3\n";
@@ -201,6 +220,7 @@ int main(void)
 		cmocka_unit_test(paths),
 		cmocka_unit_test(what_is_no_path_is_refused),
 		cmocka_unit_test(the_longest_names_fit_a_uuid),
+		cmocka_unit_test(names_of_views_have_room_for_their_overlay),
 		cmocka_unit_test(answers_line_by_line),
 		cmocka_unit_test(marks_and_branches),
 		cmocka_unit_test(status_and_tables),
