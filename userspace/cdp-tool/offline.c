@@ -11,7 +11,10 @@
 #include "document.h"
 #include "node.h"
 #include "pdata.h"
+#include "progress.h"
 #include "tool.h"
+
+#define UNUSED __attribute__((unused))
 
 enum { MAX_FINDINGS_KEPT = 1000 };
 
@@ -46,6 +49,21 @@ void offline_add_findings(const struct offline *o)
 static void walk_damage(void *context, const char *where, u64 block, const char *why)
 {
 	offline_finding(context, where, "metadata block %llu: %s", block, why);
+}
+
+static void walk_progress(UNUSED void *context, u64 nr_visited)
+{
+	progress_to(nr_visited);
+}
+
+/* Of the blocks that are in use; a map that cannot be read says nothing. */
+static void begin_progress(const struct offline *o)
+{
+	struct cdp_sm_root root;
+
+	if (cdp_sm_root_open(&root, o->walk.super.metadata_space_map_root, o->walk.nr_blocks))
+		root.nr_allocated = o->walk.nr_blocks;
+	progress_begin("reading metadata", root.nr_allocated + 1);
 }
 
 /*
@@ -101,6 +119,7 @@ static int open_metadata(struct offline *o)
 		return 0;
 	}
 	o->walk.damage = walk_damage;
+	o->walk.progress = walk_progress;
 	o->walk.context = o;
 	r = cdp_walk_open(&o->walk, &o->metadata, &wrong);
 	if (r == -ENOMEM)
@@ -110,6 +129,7 @@ static int open_metadata(struct offline *o)
 		return 0;
 	}
 	o->has_super = true;
+	begin_progress(o);
 	bound_data_blocks(o);
 	return 0;
 }
@@ -163,6 +183,7 @@ void offline_close(struct offline *o)
 {
 	unsigned int i;
 
+	progress_end();
 	for (i = 0; i < o->nr_volumes; i++)
 		free(o->volumes[i].branches);
 	free(o->volumes);

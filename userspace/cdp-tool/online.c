@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "progress.h"
+
 enum { POOL_SECTORS = 8 };		/* the pool's device does no I/O */
 
 static int fail_name(const char *what, const char *text, int max)
@@ -132,7 +134,7 @@ int pool_activate(const char *pool, const struct pool_args *args, u32 metadata_m
 		  u32 metadata_minor, u32 data_major, u32 data_minor)
 {
 	char params[512], options[256] = "", journal[24];
-	int nr = 0;
+	int r, nr = 0;
 
 	if (args->journal_blocks) {
 		snprintf(journal, sizeof(journal), "%llu", args->journal_blocks);
@@ -151,7 +153,10 @@ int pool_activate(const char *pool, const struct pool_args *args, u32 metadata_m
 
 		snprintf(params + len, sizeof(params) - len, " %d%s", nr, options);
 	}
-	return create(pool, CDP_UUID_POOL, POOL_SECTORS, CDP_TARGET_POOL, params);
+	progress_begin(args->fresh ? "formatting" : "opening the pool: the journal is replayed", 0);
+	r = create(pool, CDP_UUID_POOL, POOL_SECTORS, CDP_TARGET_POOL, params);
+	progress_end();
+	return r;
 }
 
 int pool_find(struct cdp_device *pool, const char *name)

@@ -20,6 +20,7 @@ struct pool_args {
 
 	u32 block_sectors;
 	u64 journal_blocks;		/* 0: the kernel's choice */
+	bool fresh;			/* the devices are blank */
 };
 
 /*

@@ -5,6 +5,7 @@
 #include "busy.h"
 #include "online.h"
 #include "overlay.h"
+#include "progress.h"
 #include "verbs.h"
 
 /* All or nothing: look at every device before the first is removed. */
@@ -82,8 +83,11 @@ static int close_stack(const struct stack *s, json_object *closed)
 		r = remove_all(s->views, s->nr_views, closed);
 	if (!r)
 		r = remove_all(s->volumes, s->nr_volumes, closed);
-	if (!r)
-		r = remove_all(&s->pool, 1, closed);
+	if (r)
+		return r;
+	progress_begin("closing the pool: the index is written", 0);
+	r = remove_all(&s->pool, 1, closed);
+	progress_end();
 	return r;
 }
 

@@ -122,7 +122,7 @@ static int report(const char *pool, const struct create_args *a)
 
 int pool_create_main(int argc, char **argv)
 {
-	struct create_args a = { 0 };
+	struct create_args a = { .pool.fresh = true };
 	const struct option_spec specs[] = {
 		{ .name = "metadata", .value = &a.pool.metadata },
 		{ .name = "data", .value = &a.pool.data },

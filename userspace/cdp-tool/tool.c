@@ -10,6 +10,7 @@
 
 #include "document.h"
 #include "instant.h"
+#include "progress.h"
 
 struct tool tool;
 
@@ -25,6 +26,7 @@ static void complain(enum exit_code code, const char *message)
 	json_object *object;
 
 	fflush(stdout);
+	progress_hide();
 	fprintf(stderr, "cdp-tool: %s\n", message);
 	if (document_is_open()) {
 		document_add("error", json_object_new_string(message));
@@ -130,6 +132,7 @@ void say(const char *format, ...)
 
 	if (tool.quiet || tool.json)
 		return;
+	progress_hide();
 	va_start(args, format);
 	vprintf(format, args);
 	va_end(args);
@@ -141,6 +144,7 @@ void print(const char *format, ...)
 
 	if (tool.json)
 		return;
+	progress_hide();
 	va_start(args, format);
 	vprintf(format, args);
 	va_end(args);
