@@ -144,7 +144,7 @@ static int add_marks(struct timeline *t, const char *pool, const struct cdp_volu
 	for (i = 0; i < nr && !r; i++)
 		if (!volume || cdp_mark_has(&marks[i], volume))
 			r = add_mark(t, &marks[i]);
-	free(marks);
+	cdp_pool_free_marks(marks, nr);
 	return r;
 }
 

@@ -188,6 +188,8 @@ void offline_close(struct offline *o)
 		free(o->volumes[i].branches);
 	free(o->volumes);
 	free(o->marks);
+	names_exit(&o->volume_names);
+	names_exit(&o->mark_names);
 	free(o->tail);
 	cdp_walk_close(&o->walk);
 	cdp_image_close(&o->metadata);
@@ -198,16 +200,32 @@ void offline_close(struct offline *o)
 /*
  * The catalog
  */
-static struct off_volume *new_volume(struct offline *o)
+/* Makes room in an array for one more than nr; 0 or -ENOMEM. */
+static int grow(void *array, unsigned int nr, unsigned int *max, size_t size)
 {
-	struct off_volume *more = reallocarray(o->volumes, o->nr_volumes + 1, sizeof(*more));
+	void **p = array, *more;
 
+	if (nr < *max)
+		return 0;
+	more = reallocarray(*p, *max ? 2 * *max : 16, size);
 	if (!more)
+		return -ENOMEM;
+	*p = more;
+	*max = *max ? 2 * *max : 16;
+	return 0;
+}
+
+static struct off_volume *new_volume(struct offline *o, u32 id, const char name[CDP_NAME_SIZE])
+{
+	struct off_volume *v;
+
+	if (grow(&o->volumes, o->nr_volumes, &o->max_volumes, sizeof(*v)))
 		return NULL;
-	o->volumes = more;
-	more += o->nr_volumes++;
-	memset(more, 0, sizeof(*more));
-	return more;
+	v = &o->volumes[o->nr_volumes++];
+	memset(v, 0, sizeof(*v));
+	v->id = id;
+	memcpy(v->name, name, sizeof(v->name));
+	return v;
 }
 
 struct off_volume *offline_volume(struct offline *o, u32 id)
@@ -223,16 +241,6 @@ struct off_volume *offline_volume(struct offline *o, u32 id)
 			hi = mid;
 	}
 	return lo < o->nr_volumes && o->volumes[lo].id == id ? &o->volumes[lo] : NULL;
-}
-
-static struct off_volume *volume_by_name(struct offline *o, const char *name)
-{
-	unsigned int i;
-
-	for (i = 0; i < o->nr_volumes; i++)
-		if (!o->volumes[i].deleted && !strcmp(o->volumes[i].name, name))
-			return &o->volumes[i];
-	return NULL;
 }
 
 static const char *size_wrong(const struct offline *o, u64 nr_sectors)
@@ -251,16 +259,18 @@ static int visit_volume(void *context, u64 key, const void *value)
 	struct off_volume *v;
 	const char *wrong;
 	char name[CDP_NAME_SIZE];
+	bool deleted;
 	int i;
 
 	memcpy(&d, value, sizeof(d));
 	memcpy(name, d.name, sizeof(name));
+	deleted = le32_to_cpu(d.flags) & CDP_VOLUME_DELETED;
 	wrong = size_wrong(o, le64_to_cpu(d.nr_sectors));
 	if (!key || key >= o->next_volume)
 		wrong = "number that was never handed out";
 	else if (!cdp_name_valid(name))
 		wrong = "impossible name";
-	else if (!(le32_to_cpu(d.flags) & CDP_VOLUME_DELETED) && volume_by_name(o, name))
+	else if (!deleted && names_have(&o->volume_names, name))
 		wrong = "name that another one has too";
 	else if (!le32_to_cpu(d.nr_branches))
 		wrong = "no branches";
@@ -268,14 +278,12 @@ static int visit_volume(void *context, u64 key, const void *value)
 		offline_finding(o, "volumes", "volume %llu: %s", key, wrong);
 		return 0;
 	}
-	v = new_volume(o);
-	if (!v)
+	v = new_volume(o, key, name);
+	if (!v || (!deleted && names_add(&o->volume_names, name)))
 		return -ENOMEM;
-	v->id = key;
-	memcpy(v->name, name, sizeof(v->name));
 	v->nr_sectors = le64_to_cpu(d.nr_sectors);
 	v->created = le64_to_cpu(d.created);
-	v->deleted = le32_to_cpu(d.flags) & CDP_VOLUME_DELETED;
+	v->deleted = deleted;
 	v->nr_declared = le32_to_cpu(d.nr_branches);
 	for (i = 0; i < CDP_NR_LEVELS; i++)
 		v->newest[i] = le64_to_cpu(d.newest[i]);
@@ -333,24 +341,12 @@ static int visit_branch(void *context, u64 key, const void *value)
 	return 0;
 }
 
-static bool has_mark(const struct offline *o, const char *name)
-{
-	unsigned int i;
-
-	for (i = 0; i < o->nr_marks; i++)
-		if (!strcmp(o->marks[i].name, name))
-			return true;
-	return false;
-}
-
 static int add_mark(struct offline *o, const struct off_mark *mark)
 {
-	struct off_mark *more = reallocarray(o->marks, o->nr_marks + 1, sizeof(*more));
-
-	if (!more)
+	if (grow(&o->marks, o->nr_marks, &o->max_marks, sizeof(*mark)) ||
+	    names_add(&o->mark_names, mark->name))
 		return -ENOMEM;
-	o->marks = more;
-	more[o->nr_marks++] = *mark;
+	o->marks[o->nr_marks++] = *mark;
 	return 0;
 }
 
@@ -367,7 +363,7 @@ static int visit_mark(void *context, u64 key, const void *value)
 	m.nr_volumes = le32_to_cpu(d.nr_volumes);
 	if (!cdp_name_valid(m.name))
 		wrong = "impossible name";
-	else if (has_mark(o, m.name))
+	else if (names_have(&o->mark_names, m.name))
 		wrong = "name that another one has too";
 	else if (!key || key > o->walk.super.time)
 		wrong = "after the pool's time";
@@ -419,15 +415,13 @@ static const char *apply_create(struct offline *o, const struct cdp_record *r)
 
 	if (!r->volume || r->volume < o->next_volume || r->volume >> CDP_VOLUME_BITS)
 		return "number is taken";
-	if (volume_by_name(o, r->name))
+	if (names_have(&o->volume_names, r->name))
 		return "name is taken";
 	if (size_wrong(o, r->nr_sectors))
 		return size_wrong(o, r->nr_sectors);
-	v = new_volume(o);
-	if (!v)
+	v = new_volume(o, r->volume, r->name);
+	if (!v || names_add(&o->volume_names, v->name))
 		return "out of memory";
-	v->id = r->volume;
-	memcpy(v->name, r->name, sizeof(v->name));
 	v->nr_sectors = r->nr_sectors;
 	v->created = r->time;
 	v->nr_declared = 1;
@@ -449,6 +443,7 @@ static const char *apply_delete(struct offline *o, const struct cdp_record *r)
 	if (!v)
 		return "no such volume";
 	v->deleted = true;
+	names_remove(&o->volume_names, v->name);
 	return NULL;
 }
 
@@ -471,7 +466,7 @@ static const char *apply_mark(struct offline *o, const struct cdp_record *r)
 	struct off_mark m = { .time = r->time, .nr_volumes = r->nr_volumes };
 	unsigned int i;
 
-	if (has_mark(o, r->name))
+	if (names_have(&o->mark_names, r->name))
 		return "name is taken";
 	if (o->nr_marks && o->marks[o->nr_marks - 1].time >= r->time)
 		return "not after the mark before";
@@ -483,17 +478,25 @@ static const char *apply_mark(struct offline *o, const struct cdp_record *r)
 	return add_mark(o, &m) ? "out of memory" : NULL;
 }
 
+static int by_time(const void *a, const void *b)
+{
+	const struct off_mark *x = a, *y = b;
+
+	return x->time < y->time ? -1 : x->time > y->time;
+}
+
 static const char *apply_unmark(struct offline *o, const struct cdp_record *r)
 {
-	unsigned int i;
+	const struct off_mark key = { .time = r->time };
+	struct off_mark *mark = NULL;
 
-	for (i = 0; i < o->nr_marks; i++)
-		if (o->marks[i].time == r->time)
-			break;
-	if (i == o->nr_marks)
+	if (o->nr_marks)
+		mark = bsearch(&key, o->marks, o->nr_marks, sizeof(key), by_time);
+	if (!mark)
 		return "no such mark";
+	names_remove(&o->mark_names, mark->name);
 	o->nr_marks--;
-	memmove(&o->marks[i], &o->marks[i + 1], (o->nr_marks - i) * sizeof(o->marks[i]));
+	memmove(mark, mark + 1, (o->marks + o->nr_marks - mark) * sizeof(*mark));
 	return NULL;
 }
 

@@ -11,6 +11,7 @@
 #include <json-c/json.h>
 
 #include "lineage.h"
+#include "names.h"
 #include "ring.h"
 #include "walk.h"
 
@@ -52,6 +53,8 @@ struct offline {
 	struct off_mark *marks;		/* by time */
 	struct off_version *tail;	/* by key; of the journal */
 	unsigned int nr_volumes, nr_marks, nr_saved_marks;
+	unsigned int max_volumes, max_marks;	/* for which there is room */
+	struct names volume_names, mark_names;	/* of those that are not deleted */
 	u64 nr_tail, max_tail;
 	u32 next_volume;
 

@@ -354,7 +354,7 @@ static int mark_time(u64 *time, const char *pool, const char *name)
 		*time = marks[i].time;
 		r = 0;
 	}
-	free(marks);
+	cdp_pool_free_marks(marks, nr);
 	return r ? fail(EXIT_NOT_FOUND, "pool '%s' has no mark '%s'", pool, name) : 0;
 }
 

@@ -54,7 +54,7 @@ static int count_marks(struct plan *plan, const struct cdp_path *path,
 		if (cdp_mark_has(&marks[i], &volume) && sees(before, marks[i].time) &&
 		    !sees(after, marks[i].time))
 			plan->marks_left++;
-	free(marks);
+	cdp_pool_free_marks(marks, nr);
 	return 0;
 }
 

@@ -115,20 +115,25 @@ int cdp_pool_resolve(const char *pool, const char *volume, const char *instant,
  */
 struct lines {
 	void *list;
-	unsigned int nr;
+	unsigned int nr, max;
 	size_t size;
 	int (*parse)(void *entry, const char *line);
 };
 
 static int append_line(struct lines *l, const char *line)
 {
-	void *more = realloc(l->list, (l->nr + 1) * l->size);
+	unsigned int max = l->max ? 2 * l->max : 16;
+	void *more;
 	int r;
 
-	if (!more)
-		return -ENOMEM;
-	l->list = more;
-	r = l->parse((char *)more + l->nr * l->size, line);
+	if (l->nr == l->max) {
+		more = reallocarray(l->list, max, l->size);
+		if (!more)
+			return -ENOMEM;
+		l->list = more;
+		l->max = max;
+	}
+	r = l->parse((char *)l->list + l->nr * l->size, line);
 	if (!r)
 		l->nr++;
 	return r;
@@ -151,9 +156,23 @@ static int parse_volume(void *entry, const char *line)
 	return cdp_reply_volume(entry, line);
 }
 
+/* The volumes in a text of their own: the line goes. */
 static int parse_mark(void *entry, const char *line)
 {
-	return cdp_reply_mark(entry, line);
+	struct cdp_mark_line *m = entry;
+	int r = cdp_reply_mark(m, line);
+
+	if (r)
+		return r;
+	m->volumes = strndup(m->volumes, m->volumes_len);
+	return m->volumes ? 0 : -ENOMEM;
+}
+
+void cdp_pool_free_marks(struct cdp_mark_line *list, unsigned int nr)
+{
+	while (nr)
+		free((char *)list[--nr].volumes);
+	free(list);
 }
 
 static int parse_branch(void *entry, const char *line)
@@ -225,6 +244,12 @@ int cdp_pool_list_marks(const char *pool, struct cdp_mark_line **list, unsigned 
 			after = marks[l.nr - 1].time;
 		}
 	} while (!r && l.nr > before);
-	*list = finish(r, &l, nr);
+	*list = l.list;
+	*nr = l.nr;
+	if (r) {
+		cdp_pool_free_marks(*list, *nr);
+		*list = NULL;
+		*nr = 0;
+	}
 	return r;
 }

@@ -3,7 +3,8 @@
  * A pool that is open: one function per message of linux/dm-cdp.h.
  *
  * Returns 0 or -errno and prints nothing.  An <instant> is text of that grammar:
- * microseconds, or @<mark>.  Lists are to be freed.
+ * microseconds, or @<mark>.  Lists are to be freed; that of marks with cdp_pool_free_marks(),
+ * as each has its text of volumes, which ends with NUL.
  */
 #ifndef LIBCDP_POOL_H
 #define LIBCDP_POOL_H
@@ -27,6 +28,7 @@ int cdp_pool_resolve(const char *pool, const char *volume, const char *instant,
 
 int cdp_pool_list_volumes(const char *pool, struct cdp_volume_line **list, unsigned int *nr);
 int cdp_pool_list_marks(const char *pool, struct cdp_mark_line **list, unsigned int *nr);
+void cdp_pool_free_marks(struct cdp_mark_line *list, unsigned int nr);
 int cdp_pool_list_branches(const char *pool, const char *volume,
 			   struct cdp_branch_line **list, unsigned int *nr);
 

@@ -131,11 +131,7 @@ int cdp_reply_mark(struct cdp_mark_line *m, const char *line)
 	if (!get_number(&line, &m->time) || !get_name(&line, m->name))
 		return -EPROTO;
 	/* None: all of its volumes are deleted. */
-	line += strspn(line, " ");
-	if (!*line)
-		m->volumes[0] = '\0';
-	else if (!get_word(&line, m->volumes, sizeof(m->volumes)))
-		return -EPROTO;
+	m->volumes_len = next_word(&line, &m->volumes);
 	return 0;
 }
 
@@ -201,18 +197,17 @@ int cdp_table_pool(struct cdp_pool_table *t, const char *params)
 
 bool cdp_mark_has(const struct cdp_mark_line *m, const struct cdp_volume_line *v)
 {
+	const char *p = m->volumes, *end = p + m->volumes_len, *comma;
 	size_t len = strlen(v->name);
-	const char *p = m->volumes;
 
-	if (!strcmp(p, "*"))
+	if (m->volumes_len == 1 && *p == '*')
 		return v->created < m->time;
-	while (*p) {
-		size_t n = strcspn(p, ",");
-
-		if (n == len && !memcmp(p, v->name, len))
+	for (; p < end; p = comma + 1) {
+		comma = memchr(p, ',', end - p);
+		if (!comma)
+			comma = end;
+		if ((size_t)(comma - p) == len && !memcmp(p, v->name, len))
 			return true;
-		p += n;
-		p += *p == ',';
 	}
 	return false;
 }

@@ -22,7 +22,8 @@ struct cdp_volume_line {
 struct cdp_mark_line {
 	u64 time;
 	char name[CDP_NAME_SIZE];
-	char volumes[CDP_MARK_VOLUMES * CDP_NAME_SIZE];		/* "*", or comma-separated */
+	const char *volumes;	/* "*", or comma-separated: a part of another text */
+	size_t volumes_len;
 };
 
 struct cdp_branch_line {
@@ -78,7 +79,7 @@ struct cdp_pool_table {
 char *cdp_reply_line(const char **text);
 
 int cdp_reply_volume(struct cdp_volume_line *v, const char *line);
-int cdp_reply_mark(struct cdp_mark_line *m, const char *line);
+int cdp_reply_mark(struct cdp_mark_line *m, const char *line);	/* the text is line */
 int cdp_reply_branch(struct cdp_branch_line *b, const char *line);
 
 /* The first number of the answer, and the second if there is one (else 0). */

@@ -5,10 +5,12 @@
 #include "test.h"
 #include "lineage.h"
 #include "name.h"
+#include "names.h"
 #include "reply.h"
 #include "size.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static void sizes(void **state)
 {
@@ -167,6 +169,40 @@ static void marks_and_branches(void **state)
 	assert_int_equal(b.revert_to, 200);
 }
 
+static void volumes_of_a_mark_may_be_followed_by_more(void **state)
+{
+	struct cdp_volume_line db = { .name = "db" }, more = { .name = "more" };
+	struct cdp_mark_line m;
+
+	assert_int_equal(cdp_reply_mark(&m, "200 before vm,db more"), 0);
+	assert_int_equal(m.volumes_len, 5);
+	assert_true(cdp_mark_has(&m, &db));
+	assert_false(cdp_mark_has(&m, &more));
+	assert_int_equal(cdp_reply_mark(&m, "200 before"), 0);
+	assert_int_equal(m.volumes_len, 0);
+	assert_false(cdp_mark_has(&m, &db));
+}
+
+static void a_set_of_names(void **state)
+{
+	struct names names = { 0 };
+	char name[16];
+	int i;
+
+	for (i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "n%d", i * 7919 % 1000);
+		assert_int_equal(names_add(&names, name), 0);
+		assert_int_equal(names_add(&names, name), -EEXIST);
+	}
+	assert_true(names_have(&names, "n500"));
+	names_remove(&names, "n500");
+	assert_false(names_have(&names, "n500"));
+	names_remove(&names, "n500");
+	assert_int_equal(names_add(&names, "n500"), 0);
+	names_exit(&names);
+	assert_false(names_have(&names, "n1"));
+}
+
 static void status_and_tables(void **state)
 {
 	struct cdp_volume_table t;
@@ -223,6 +259,8 @@ int main(void)
 		cmocka_unit_test(names_of_views_have_room_for_their_overlay),
 		cmocka_unit_test(answers_line_by_line),
 		cmocka_unit_test(marks_and_branches),
+		cmocka_unit_test(volumes_of_a_mark_may_be_followed_by_more),
+		cmocka_unit_test(a_set_of_names),
 		cmocka_unit_test(status_and_tables),
 		cmocka_unit_test(broken_answers_are_refused),
 	};
