@@ -51,7 +51,8 @@ static const struct verb verbs[] = {
 	  "cdp-tool unmark tank before-upgrade" },
 	{ NULL, "revert", revert_main, "<pool>/<volume> --to INSTANT [--dry-run]",
 	  "Take a volume back to an instant. Nothing is lost: what came after stays and\n"
-	  "can be reverted to in its turn. The volume must not be open.",
+	  "can be reverted to in its turn. The volume must not be in use; --dry-run tells\n"
+	  "by whom it is.",
 	  "cdp-tool revert tank/vm --to -5min --dry-run" },
 	{ "view", "open", view_open_main,
 	  "<pool>/<volume> --at INSTANT [--name NAME] [--mount DIR [--no-replay]]",
