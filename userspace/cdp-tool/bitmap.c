@@ -26,7 +26,7 @@ void bitmap_exit(struct bitmap *b)
 	memset(b, 0, sizeof(*b));
 }
 
-u64 bitmap_word(const struct bitmap *b, u64 index)
+static u64 get_word(const struct bitmap *b, u64 index)
 {
 	const u64 *chunk = b->chunks[index / CHUNK_WORDS];
 
@@ -47,12 +47,22 @@ int bitmap_set_word(struct bitmap *b, u64 index, u64 word)
 
 bool bitmap_get(const struct bitmap *b, u64 bit)
 {
-	return bitmap_word(b, bit / 64) >> bit % 64 & 1;
+	return get_word(b, bit / 64) >> bit % 64 & 1;
 }
 
 int bitmap_set(struct bitmap *b, u64 bit)
 {
-	u64 word = bitmap_word(b, bit / 64), mask = 1ULL << bit % 64;
+	u64 word = get_word(b, bit / 64), mask = 1ULL << bit % 64;
 
 	return word & mask ? 1 : bitmap_set_word(b, bit / 64, word | mask);
+}
+
+u64 bitmap_count_without(const struct bitmap *a, const struct bitmap *b)
+{
+	u64 i, word, nr = 0;
+
+	for (i = 0; i < a->nr_chunks; i++)
+		for (word = i * CHUNK_WORDS; a->chunks[i] && word < (i + 1) * CHUNK_WORDS; word++)
+			nr += __builtin_popcountll(get_word(a, word) & ~get_word(b, word));
+	return nr;
 }

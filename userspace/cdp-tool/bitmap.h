@@ -19,12 +19,14 @@ int bitmap_init(struct bitmap *bitmap, u64 nr_bits);
 void bitmap_exit(struct bitmap *bitmap);
 
 /* 64 bits at once; index < nr_words.  0 or -ENOMEM. */
-u64 bitmap_word(const struct bitmap *bitmap, u64 index);
 int bitmap_set_word(struct bitmap *bitmap, u64 index, u64 word);
 
 bool bitmap_get(const struct bitmap *bitmap, u64 bit);
 
 /* 0, 1: it was set already, or -ENOMEM */
 int bitmap_set(struct bitmap *bitmap, u64 bit);
+
+/* How many bits are set in a and clear in b, which is as large. */
+u64 bitmap_count_without(const struct bitmap *a, const struct bitmap *b);
 
 #endif

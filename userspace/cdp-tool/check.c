@@ -172,11 +172,7 @@ static void check_counters(struct check *c)
 /* Only what the index stands on is in the bitmap, so all of it has an owner by now. */
 static void check_leaks(struct check *c)
 {
-	u64 i;
-
-	for (i = 0; i < c->used.nr_words; i++)
-		c->nr_leaked += __builtin_popcountll(bitmap_word(&c->used, i) &
-						     ~bitmap_word(&c->owned, i));
+	c->nr_leaked = bitmap_count_without(&c->used, &c->owned);
 	if (c->nr_leaked)
 		offline_finding(&c->o,
 				"space map",
