@@ -239,10 +239,21 @@ char *holders_text(json_object *holders)
 	return text;
 }
 
+/* Where only those are found that are known, they are better than nobody. */
+static json_object *find_culprits(u32 major, u32 minor, const struct holders_known *known)
+{
+	const struct holders_known mounted = { .directory = known ? known->directory : NULL };
+	json_object *holders = holders_find(major, minor, known);
+
+	if (json_object_array_length(holders))
+		return holders;
+	json_object_put(holders);
+	return holders_find(major, minor, &mounted);
+}
+
 int fail_held(u32 major, u32 minor, const struct holders_known *known, const char *format, ...)
 {
-	struct holders_known shown = { .directory = known ? known->directory : NULL };
-	json_object *holders = holders_find(major, minor, &shown);
+	json_object *holders = find_culprits(major, minor, known);
 	char *text = holders_text(holders), *what = NULL;
 	va_list args;
 	int r;

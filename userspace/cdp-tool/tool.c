@@ -25,7 +25,8 @@ static void complain(enum exit_code code, const char *message)
 {
 	json_object *object;
 
-	fflush(stdout);
+	if (!document_is_open())
+		fflush(stdout);
 	progress_hide();
 	fprintf(stderr, "cdp-tool: %s\n", message);
 	if (document_is_open()) {
