@@ -4,6 +4,7 @@
  */
 #include "test.h"
 #include "lineage.h"
+#include "mountinfo.h"
 #include "name.h"
 #include "names.h"
 #include "reply.h"
@@ -203,6 +204,32 @@ static void a_set_of_names(void **state)
 	assert_false(names_have(&names, "n1"));
 }
 
+static bool visit_mount(void *context, const struct mountpoint *m)
+{
+	unsigned int *nr_proc = context;
+
+	assert_int_equal(*m->directory, '/');
+	*nr_proc += !strcmp(m->directory, "/proc") && !strcmp(m->type, "proc");
+	assert_true(mountpoint_on(m, m->major, m->minor));
+	return false;
+}
+
+static bool visit_first(void *context, const struct mountpoint *m)
+{
+	++*(unsigned int *)context;
+	return true;
+}
+
+static void what_is_mounted(void **state)
+{
+	unsigned int nr_proc = 0, nr = 0;
+
+	mountinfo_visit(visit_mount, &nr_proc);
+	assert_true(nr_proc);
+	mountinfo_visit(visit_first, &nr);
+	assert_int_equal(nr, 1);
+}
+
 static void status_and_tables(void **state)
 {
 	struct cdp_volume_table t;
@@ -261,6 +288,7 @@ int main(void)
 		cmocka_unit_test(marks_and_branches),
 		cmocka_unit_test(volumes_of_a_mark_may_be_followed_by_more),
 		cmocka_unit_test(a_set_of_names),
+		cmocka_unit_test(what_is_mounted),
 		cmocka_unit_test(status_and_tables),
 		cmocka_unit_test(broken_answers_are_refused),
 	};
