@@ -20,19 +20,21 @@
 /* Who only reads the device does not matter once it cannot be claimed by others. */
 static int open_device(struct blockdev *d, bool writable)
 {
-	int flags = (writable ? O_RDWR : O_RDONLY) | O_EXCL | O_CLOEXEC, tries = 0;
+	int flags = (writable ? O_RDWR : O_RDONLY) | O_EXCL | O_CLOEXEC;
+	int error, tries = 0, read_only = 0;
 
 	do {
 		d->fd = open(d->path, flags);
-	} while (d->fd < 0 && errno == EBUSY && holders_wait(d->major, d->minor, NULL, &tries));
-	if (d->fd < 0 && errno == EROFS)
+		error = d->fd < 0 ? errno : 0;
+	} while (error == EBUSY && holders_wait(d->major, d->minor, NULL, &tries));
+	if (error == EBUSY || (!error && holders_stay(d->major, d->minor, NULL)))
+		return fail_held(d->major, d->minor, NULL, "%s is in use", d->path);
+	/* Some kernels find out with the first write only. */
+	if (writable && (error == EROFS || (!error && !ioctl(d->fd, BLKROGET, &read_only) &&
+					    read_only)))
 		return fail(EXIT_FAILED, "%s is read-only; 'blockdev --setrw %s' may help", d->path,
 			    d->path);
-	if (d->fd < 0 && errno != EBUSY)
-		return fail_errno(-errno, "%s", d->path);
-	if (d->fd < 0 || holders_stay(d->major, d->minor, NULL))
-		return fail_held(d->major, d->minor, NULL, "%s is in use", d->path);
-	return 0;
+	return error ? fail_errno(-error, "%s", d->path) : 0;
 }
 
 static int find_device(struct blockdev *d, const char *path)

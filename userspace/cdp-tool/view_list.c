@@ -6,18 +6,27 @@
 #include "overlay.h"
 #include "verbs.h"
 
-/* Of its overlay, if there is one: that is what is mounted. */
+/* Of its overlay, if there is one, and its own but for that. */
 static int find_holders(const struct cdp_device *view, json_object **holders)
 {
+	struct holders_known known = { .opens = 0 };
 	struct cdp_device overlay;
+	json_object *own;
+	size_t i;
 	int r;
 
 	r = overlay_find(&overlay, view->name);
 	if (r)
 		return r;
+	known.stacked = *overlay.name;
+	own = holders_find(view->major, view->minor, &known);
 	if (*overlay.name)
-		view = &overlay;
-	*holders = holders_find(view->major, view->minor, NULL);
+		*holders = holders_find(overlay.major, overlay.minor, NULL);
+	else
+		*holders = json_object_new_array();
+	for (i = 0; i < json_object_array_length(own); i++)
+		json_object_array_add(*holders, json_object_get(json_object_array_get_idx(own, i)));
+	json_object_put(own);
 	cdp_device_exit(&overlay);
 	return 0;
 }
