@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Messages to the pool.  The grammar stands in include/uapi/linux/dm-cdp.h.
+ * Messages to the pool: what they do.  command.c has the grammar.
  *
  * A change is: check, make durable (journal), apply; all under the catalog's mutex.
  * Where the journal has no room for it, a checkpoint makes some and the change starts over.
+ *
+ * Whatever is refused, the log says why, for the one who sent the message.
  */
+#include "command.h"
 #include "pool.h"
 
 static u64 now(struct cdp_pool *pool)
@@ -40,44 +43,72 @@ static int instant_of_mark(struct cdp_pool *pool, const struct cdp_volume *volum
 	return 0;
 }
 
+static int find_instant(struct cdp_pool *pool, const struct cdp_volume *volume,
+			const struct cdp_when *when, u64 *instant)
+{
+	if (when->mark)
+		return instant_of_mark(pool, volume, when->mark, instant);
+	if (when->us > now(pool)) {
+		DMWARN("%s: instant %llu lies ahead", dm_device_name(pool->md), when->us);
+		return -EINVAL;
+	}
+	if (when->us <= volume->created) {
+		DMWARN("%s: volume %s did not exist at %llu yet", dm_device_name(pool->md),
+		       volume->name, when->us);
+		return -ENOENT;
+	}
+	*instant = when->us;
+	return 0;
+}
+
 /* The caller holds the catalog's mutex. */
 int cdp_parse_instant(struct cdp_pool *pool, const struct cdp_volume *volume,
 		      const char *arg, u64 *instant)
 {
-	if (*arg == '@')
-		return instant_of_mark(pool, volume, arg + 1, instant);
-	if (kstrtou64(arg, 10, instant)) {
-		DMWARN("%s: %s is not an instant: microseconds since 1970 or @<mark>",
-		       dm_device_name(pool->md), arg);
-		return -EINVAL;
-	}
-	if (*instant > now(pool)) {
-		DMWARN("%s: instant %s lies ahead", dm_device_name(pool->md), arg);
-		return -EINVAL;
-	}
-	if (*instant <= volume->created) {
-		DMWARN("%s: volume %s did not exist at %s yet", dm_device_name(pool->md),
-		       volume->name, arg);
-		return -ENOENT;
-	}
-	return 0;
-}
+	struct cdp_when when;
+	const char *why = cdp_when_parse(&when, arg);
 
-static int set_name(struct cdp_pool *pool, struct cdp_record *record, const char *name)
-{
-	if (!cdp_name_valid(name)) {
-		DMWARN("%s: %s is not a name: 1 to 63 of A-Za-z0-9._+:-, no sign first",
-		       dm_device_name(pool->md), name);
+	if (why) {
+		DMWARN("%s: %s %s", dm_device_name(pool->md), arg, why);
 		return -EINVAL;
 	}
-	strscpy(record->name, name, sizeof(record->name));
-	return 0;
+	return find_instant(pool, volume, &when, instant);
 }
 
 /*
- * Checks, makes durable and applies one change.
+ * What a change was refused for, and what helps.  What does not exist has been said before.
  */
-static int change(struct cdp_pool *pool, const struct cdp_record *record)
+static const char *refusal(int r)
+{
+	switch (r) {
+	case -EEXIST:
+		return "the name is taken; choose another one";
+	case -EBUSY:
+		return "the volume is open, or a view of it is; close them first";
+	case -ENOSPC:
+		return "the pool's volume numbers are used up; make the volume in another pool";
+	case -EROFS:
+		return "the pool is read-only after a failure; close it, check its devices";
+	case -EIO:
+		return "the journal could not be written; close the pool, check its devices";
+	case -ENOMEM:
+		return "there is no memory; try again";
+	}
+	return "the change does not fit the pool";
+}
+
+static void log_refusal(struct cdp_pool *pool, const struct cdp_command *command, int r)
+{
+	if (r == -EINVAL && command->verb == CDP_CMD_CREATE_VOLUME)
+		DMWARN("%s: %s: a volume has 1 to %llu blocks of %u sectors, not %llu sectors",
+		       dm_device_name(pool->md), command->name, (1ULL << CDP_LBA_BITS) - 1,
+		       pool->block_sectors, command->number);
+	else
+		DMWARN("%s: %s: %s (error %d)", dm_device_name(pool->md), command->name,
+		       refusal(r), r);
+}
+
+static int try_change(struct cdp_pool *pool, const struct cdp_record *record)
 {
 	u8 buf[CDP_RECORD_MAX] __aligned(8);
 	struct cdp_change *change;
@@ -91,125 +122,113 @@ static int change(struct cdp_pool *pool, const struct cdp_record *record)
 	r = cdp_journal_event(pool, buf, cdp_record_pack(buf, record));
 	if (r) {
 		cdp_change_cancel(change);
-		return r;
+		return r == -EAGAIN ? r : -EIO;
 	}
 	cdp_change_apply(&pool->catalog, change);
 	return 0;
 }
 
 /*
+ * Checks, makes durable and applies one change.
+ */
+static int change(struct cdp_pool *pool, const struct cdp_command *command,
+		  const struct cdp_record *record)
+{
+	int r = try_change(pool, record);
+
+	if (r && r != -EAGAIN)
+		log_refusal(pool, command, r);
+	return r;
+}
+
+/*
  * The messages.  Each is called with the catalog's mutex held, and again if it returned
  * -EAGAIN.
  */
-static int create_volume(struct cdp_pool *pool, unsigned int argc, char **argv,
+static int create_volume(struct cdp_pool *pool, const struct cdp_command *command,
 			 char *result, unsigned int maxlen)
 {
-	struct cdp_record record = { .type = CDP_REC_CREATE };
+	struct cdp_record record = {
+		.type = CDP_REC_CREATE,
+		.volume = pool->catalog.next_volume,
+		.nr_sectors = command->number,
+		.time = now(pool),
+	};
 	unsigned int sz = 0;
 	int r;
 
-	r = set_name(pool, &record, argv[1]);
-	if (r)
-		return r;
-	if (kstrtou64(argv[2], 10, &record.nr_sectors) || !record.nr_sectors ||
-	    record.nr_sectors & (pool->block_sectors - 1)) {
-		DMWARN("%s: %s sectors: a volume's size is a multiple of the block's %u",
-		       dm_device_name(pool->md), argv[2], pool->block_sectors);
-		return -EINVAL;
-	}
-	record.volume = pool->catalog.next_volume;
-	record.time = now(pool);
-	r = change(pool, &record);
+	strscpy(record.name, command->name, sizeof(record.name));
+	r = change(pool, command, &record);
 	if (r)
 		return r;
 	DMEMIT("%llu", record.time);
 	return 1;
 }
 
-static int delete_volume(struct cdp_pool *pool, unsigned int argc, char **argv,
+static int delete_volume(struct cdp_pool *pool, const struct cdp_command *command,
 			 char *result, unsigned int maxlen)
 {
 	struct cdp_record record = { .type = CDP_REC_DELETE };
-	struct cdp_volume *volume = find_volume(pool, argv[1]);
+	struct cdp_volume *volume = find_volume(pool, command->name);
 	int r;
 
 	if (!volume)
 		return -ENOENT;
 	record.volume = volume->id;
 	record.time = now(pool);
-	r = change(pool, &record);
-	if (r == -EBUSY)
-		DMWARN("%s: volume %s is open, or a view of it is", dm_device_name(pool->md),
-		       argv[1]);
+	r = change(pool, command, &record);
 	if (!r)
 		cdp_checkpoint_kick(pool);
 	return r;
 }
 
-static int mark_volumes(struct cdp_pool *pool, struct cdp_record *record, unsigned int argc,
-			char **argv)
+static int find_volumes(struct cdp_pool *pool, const struct cdp_command *command,
+			struct cdp_record *record)
 {
-	unsigned int i, j;
+	unsigned int i;
 
-	if (argc == 1 && !strcmp(argv[0], "*"))
-		return 0;
-	if (argc > CDP_MARK_VOLUMES) {
-		DMWARN("%s: a mark names at most %u volumes; * is all of them",
-		       dm_device_name(pool->md), CDP_MARK_VOLUMES);
-		return -EINVAL;
-	}
-	for (i = 0; i < argc; i++) {
-		struct cdp_volume *volume = find_volume(pool, argv[i]);
+	for (i = 0; i < command->nr_volumes; i++) {
+		struct cdp_volume *volume = find_volume(pool, command->volumes[i]);
 
 		if (!volume)
 			return -ENOENT;
-		for (j = 0; j < i; j++) {
-			if (record->volumes[j] != volume->id)
-				continue;
-			DMWARN("%s: volume %s is named twice", dm_device_name(pool->md),
-			       argv[i]);
-			return -EINVAL;
-		}
 		record->volumes[i] = volume->id;
 	}
-	record->nr_volumes = argc;
+	record->nr_volumes = command->nr_volumes;
 	return 0;
 }
 
-static int mark(struct cdp_pool *pool, unsigned int argc, char **argv,
+static int mark(struct cdp_pool *pool, const struct cdp_command *command,
 		char *result, unsigned int maxlen)
 {
 	struct cdp_record record = { .type = CDP_REC_MARK };
 	unsigned int sz = 0;
 	int r;
 
-	r = set_name(pool, &record, argv[1]);
-	if (!r)
-		r = mark_volumes(pool, &record, argc - 2, argv + 2);
+	r = find_volumes(pool, command, &record);
 	if (r)
 		return r;
+	strscpy(record.name, command->name, sizeof(record.name));
 	record.time = cdp_pool_drain(pool);
-	r = change(pool, &record);
-	if (r == -EEXIST)
-		DMWARN("%s: the name %s is taken already", dm_device_name(pool->md), argv[1]);
+	r = change(pool, command, &record);
 	if (r)
 		return r;
 	DMEMIT("%llu", record.time);
 	return 1;
 }
 
-static int unmark(struct cdp_pool *pool, unsigned int argc, char **argv,
+static int unmark(struct cdp_pool *pool, const struct cdp_command *command,
 		  char *result, unsigned int maxlen)
 {
 	struct cdp_record record = { .type = CDP_REC_UNMARK };
-	struct cdp_mark *mark = cdp_catalog_mark(&pool->catalog, argv[1]);
+	struct cdp_mark *mark = cdp_catalog_mark(&pool->catalog, command->name);
 
 	if (!mark) {
-		DMWARN("%s: there is no mark %s", dm_device_name(pool->md), argv[1]);
+		DMWARN("%s: there is no mark %s", dm_device_name(pool->md), command->name);
 		return -ENOENT;
 	}
 	record.time = mark->time;
-	return change(pool, &record);
+	return change(pool, command, &record);
 }
 
 /*
@@ -236,23 +255,23 @@ static void release_writes(struct cdp_pool *pool, struct cdp_volume *volume)
 	queue_work(pool->io_wq, &pool->partial_work);
 }
 
-static int revert(struct cdp_pool *pool, unsigned int argc, char **argv,
+static int revert(struct cdp_pool *pool, const struct cdp_command *command,
 		  char *result, unsigned int maxlen)
 {
 	struct cdp_record record = { .type = CDP_REC_REVERT };
-	struct cdp_volume *volume = find_volume(pool, argv[1]);
+	struct cdp_volume *volume = find_volume(pool, command->name);
 	unsigned int sz = 0;
 	int r;
 
 	if (!volume)
 		return -ENOENT;
-	r = cdp_parse_instant(pool, volume, argv[2], &record.revert_to);
+	r = find_instant(pool, volume, &command->when, &record.revert_to);
 	if (r)
 		return r;
 	record.volume = volume->id;
 	hold_writes(pool, volume);
 	record.time = cdp_pool_drain(pool);
-	r = change(pool, &record);
+	r = change(pool, command, &record);
 	release_writes(pool, volume);
 	if (r)
 		return r;
@@ -260,17 +279,17 @@ static int revert(struct cdp_pool *pool, unsigned int argc, char **argv,
 	return 1;
 }
 
-static int resolve(struct cdp_pool *pool, unsigned int argc, char **argv,
+static int resolve(struct cdp_pool *pool, const struct cdp_command *command,
 		   char *result, unsigned int maxlen)
 {
-	struct cdp_volume *volume = find_volume(pool, argv[1]);
+	struct cdp_volume *volume = find_volume(pool, command->name);
 	unsigned int sz = 0;
 	u64 instant;
 	int r;
 
 	if (!volume)
 		return -ENOENT;
-	r = cdp_parse_instant(pool, volume, argv[2], &instant);
+	r = find_instant(pool, volume, &command->when, &instant);
 	if (r)
 		return r;
 	DMEMIT("%llu %d", instant,
@@ -278,7 +297,7 @@ static int resolve(struct cdp_pool *pool, unsigned int argc, char **argv,
 	return 1;
 }
 
-static int list_volumes(struct cdp_pool *pool, unsigned int argc, char **argv,
+static int list_volumes(struct cdp_pool *pool, const struct cdp_command *command,
 			char *result, unsigned int maxlen)
 {
 	struct cdp_volume *volume;
@@ -312,20 +331,15 @@ static unsigned int emit_mark_volumes(struct cdp_pool *pool, const struct cdp_ma
 	return sz;
 }
 
-static int list_marks(struct cdp_pool *pool, unsigned int argc, char **argv,
+static int list_marks(struct cdp_pool *pool, const struct cdp_command *command,
 		      char *result, unsigned int maxlen)
 {
 	struct cdp_mark *mark;
 	unsigned int sz = 0;
-	u64 after = 0;
 
-	if (argc == 2 && kstrtou64(argv[1], 10, &after)) {
-		DMWARN("%s: %s is not a time", dm_device_name(pool->md), argv[1]);
-		return -EINVAL;
-	}
 	DMEMIT("%s", "");
 	list_for_each_entry(mark, &pool->catalog.marks, list) {
-		if (mark->time <= after)
+		if (mark->time <= command->number)
 			continue;
 		DMEMIT("%llu %s ", mark->time, mark->name);
 		sz = emit_mark_volumes(pool, mark, result, maxlen, sz);
@@ -334,10 +348,10 @@ static int list_marks(struct cdp_pool *pool, unsigned int argc, char **argv,
 	return 1;
 }
 
-static int list_branches(struct cdp_pool *pool, unsigned int argc, char **argv,
+static int list_branches(struct cdp_pool *pool, const struct cdp_command *command,
 			 char *result, unsigned int maxlen)
 {
-	struct cdp_volume *volume = find_volume(pool, argv[1]);
+	struct cdp_volume *volume = find_volume(pool, command->name);
 	unsigned int i, sz = 0;
 
 	if (!volume)
@@ -356,7 +370,7 @@ static int list_branches(struct cdp_pool *pool, unsigned int argc, char **argv,
 	return 1;
 }
 
-static int query_time(struct cdp_pool *pool, unsigned int argc, char **argv,
+static int query_time(struct cdp_pool *pool, const struct cdp_command *command,
 		      char *result, unsigned int maxlen)
 {
 	unsigned int sz = 0;
@@ -365,63 +379,51 @@ static int query_time(struct cdp_pool *pool, unsigned int argc, char **argv,
 	return 1;
 }
 
-struct message {
-	const char *name;
-	unsigned int min_args, max_args;	/* behind the name */
-	int (*run)(struct cdp_pool *pool, unsigned int argc, char **argv,
-		   char *result, unsigned int maxlen);
+static int (*const execute[CDP_NR_COMMANDS])(struct cdp_pool *pool,
+					      const struct cdp_command *command,
+					      char *result, unsigned int maxlen) = {
+	[CDP_CMD_CREATE_VOLUME] = create_volume,
+	[CDP_CMD_DELETE_VOLUME] = delete_volume,
+	[CDP_CMD_MARK] = mark,
+	[CDP_CMD_UNMARK] = unmark,
+	[CDP_CMD_REVERT] = revert,
+	[CDP_CMD_RESOLVE] = resolve,
+	[CDP_CMD_LIST_VOLUMES] = list_volumes,
+	[CDP_CMD_LIST_MARKS] = list_marks,
+	[CDP_CMD_LIST_BRANCHES] = list_branches,
+	[CDP_CMD_TIME] = query_time,
 };
 
-static const struct message messages[] = {
-	{ "create_volume", 2, 2, create_volume },
-	{ "delete_volume", 1, 1, delete_volume },
-	{ "mark", 2, 1 + CDP_MARK_VOLUMES, mark },
-	{ "unmark", 1, 1, unmark },
-	{ "revert", 2, 2, revert },
-	{ "resolve", 2, 2, resolve },
-	{ "list_volumes", 0, 0, list_volumes },
-	{ "list_marks", 0, 1, list_marks },
-	{ "list_branches", 1, 1, list_branches },
-	{ "time", 0, 0, query_time },
-};
-
-static const struct message *find_message(struct cdp_pool *pool, unsigned int argc, char **argv)
+/* Not under the catalog's mutex, which a checkpoint takes. */
+static int run_checkpoint(struct cdp_pool *pool)
 {
-	unsigned int i;
+	int r = cdp_checkpoint_run(pool);
 
-	for (i = 0; i < ARRAY_SIZE(messages); i++) {
-		const struct message *m = &messages[i];
-
-		if (strcmp(argv[0], m->name))
-			continue;
-		if (argc - 1 >= m->min_args && argc - 1 <= m->max_args)
-			return m;
-		DMWARN("%s: wrong number of arguments for %s", dm_device_name(pool->md),
-		       m->name);
-		return NULL;
-	}
-	DMWARN("%s: there is no message %s", dm_device_name(pool->md), argv[0]);
-	return NULL;
+	if (r)
+		DMWARN("%s: the checkpoint failed: %s", dm_device_name(pool->md), refusal(-EROFS));
+	return r;
 }
 
 int cdp_message(struct cdp_pool *pool, unsigned int argc, char **argv, char *result,
 		unsigned int maxlen)
 {
-	const struct message *message;
+	struct cdp_command command;
+	const char *word, *why = cdp_command_parse(&command, argc, argv, &word);
 	int r;
 
-	if (argc == 1 && !strcmp(argv[0], "checkpoint"))
-		return cdp_checkpoint_run(pool);
-	message = find_message(pool, argc, argv);
-	if (!message)
+	if (why) {
+		DMWARN("%s: %s %s", dm_device_name(pool->md), word, why);
 		return -EINVAL;
+	}
+	if (command.verb == CDP_CMD_CHECKPOINT)
+		return run_checkpoint(pool);
 	for (;;) {
 		mutex_lock(&pool->catalog.mutex);
-		r = message->run(pool, argc, argv, result, maxlen);
+		r = execute[command.verb](pool, &command, result, maxlen);
 		mutex_unlock(&pool->catalog.mutex);
 		if (r != -EAGAIN)
 			return r;
-		r = cdp_checkpoint_run(pool);
+		r = run_checkpoint(pool);
 		if (r)
 			return r;
 	}
