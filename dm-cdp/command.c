@@ -112,11 +112,11 @@ static const struct form {
 	[CDP_CMD_UNMARK]	= { "unmark", 1, 1, { NAME } },
 	[CDP_CMD_REVERT]	= { "revert", 2, 2, { NAME, INSTANT } },
 	[CDP_CMD_RESOLVE]	= { "resolve", 2, 2, { NAME, INSTANT } },
-	[CDP_CMD_LIST_VOLUMES]	= { "list_volumes", 0, 0 },
+	[CDP_CMD_LIST_VOLUMES]	= { "list_volumes", 0, 0, { } },
 	[CDP_CMD_LIST_MARKS]	= { "list_marks", 0, 1, { NUMBER } },
 	[CDP_CMD_LIST_BRANCHES]	= { "list_branches", 1, 1, { NAME } },
-	[CDP_CMD_TIME]		= { "time", 0, 0 },
-	[CDP_CMD_CHECKPOINT]	= { "checkpoint", 0, 0 },
+	[CDP_CMD_TIME]		= { "time", 0, 0, { } },
+	[CDP_CMD_CHECKPOINT]	= { "checkpoint", 0, 0, { } },
 };
 
 /* One argument; volumes are all the words that are left. */
