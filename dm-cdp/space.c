@@ -4,10 +4,10 @@
 #include <linux/bitmap.h>
 #include <linux/build_bug.h>
 #include <linux/errno.h>
-#include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 enum {
 	REGION_SHIFT	= 15,
@@ -55,10 +55,13 @@ void cdp_space_exit(struct cdp_space *space)
 	memset(space, 0, sizeof(*space));
 }
 
-/* Takes free blocks out of the bitmap; they may cross regions. */
+/*
+ * Takes free blocks out of the bitmap; they may cross regions.  bitmap_set() counts bits in
+ * 32 bits, which do for a run, not for a device: so from the run's word on.
+ */
 static void take(struct cdp_space *space, u64 block, u64 nr)
 {
-	bitmap_set(space->allocated, block, nr);
+	bitmap_set(space->allocated + BIT_WORD(block), block % BITS_PER_LONG, nr);
 	while (nr) {
 		u64 n = min_t(u64, nr, REGION_BLOCKS - (block & (REGION_BLOCKS - 1)));
 
@@ -70,7 +73,7 @@ static void take(struct cdp_space *space, u64 block, u64 nr)
 
 static void give_back(struct cdp_space *space, u64 block, u64 nr)
 {
-	bitmap_clear(space->allocated, block, nr);
+	bitmap_clear(space->allocated + BIT_WORD(block), block % BITS_PER_LONG, nr);
 	while (nr) {
 		u64 n = min_t(u64, nr, REGION_BLOCKS - (block & (REGION_BLOCKS - 1)));
 

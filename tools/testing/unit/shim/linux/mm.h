@@ -5,6 +5,7 @@
 #include <linux/slab.h>
 
 #define kvmalloc kmalloc
+#define kvcalloc kcalloc
 #define kvfree kfree
 
 #endif

@@ -12,6 +12,12 @@ static inline void *kmalloc(size_t size, gfp_t gfp)
 	return malloc(size);
 }
 
+static inline void *kcalloc(size_t n, size_t size, gfp_t gfp)
+{
+	(void)gfp;
+	return calloc(n, size);
+}
+
 static inline void kfree(const void *p)
 {
 	free((void *)p);
