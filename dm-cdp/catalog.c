@@ -183,7 +183,7 @@ static int prepare_create(struct cdp_catalog *catalog, struct cdp_change *change
 	    cdp_catalog_volume_by_id(catalog, r->volume) ||
 	    find_by_id(&catalog->deleted, r->volume))
 		return -EEXIST;
-	if (!r->volume || r->volume >> CDP_VOLUME_BITS)
+	if (!r->volume || r->volume >= (1U << CDP_VOLUME_BITS) - 1)
 		return -ENOSPC;
 	if (!r->nr_sectors || r->nr_sectors % catalog->block_sectors ||
 	    (r->nr_sectors / catalog->block_sectors) >> CDP_LBA_BITS)
@@ -373,6 +373,7 @@ void cdp_change_apply(struct cdp_catalog *catalog, struct cdp_change *change)
 		break;
 	}
 	list_add_tail(&change->list, &catalog->unsaved);
+	catalog->nr_unsaved++;
 }
 
 /*
@@ -386,6 +387,7 @@ int cdp_catalog_load_volume(struct cdp_catalog *catalog, u32 id,
 	bool deleted = le32_to_cpu(disk->flags) & CDP_VOLUME_DELETED;
 
 	if (!id || id >= catalog->next_volume || !cdp_name_valid(disk->name) || !nr ||
+	    nr > catalog->max_branches || le64_to_cpu(disk->created) > catalog->time ||
 	    (!deleted && cdp_catalog_volume(catalog, disk->name)))
 		return -EILSEQ;
 	volume = kzalloc(sizeof(*volume), GFP_KERNEL);
@@ -423,6 +425,9 @@ int cdp_catalog_load_branch(struct cdp_catalog *catalog, u64 key,
 
 	volume->branches[n].start = le64_to_cpu(disk->start);
 	volume->branches[n].revert_to = le64_to_cpu(disk->revert_to);
+	if (volume->branches[n].start > catalog->time ||
+	    (!n && volume->branches[n].start != volume->created))
+		return -EILSEQ;
 	if (n && (volume->branches[n].start <= volume->branches[n - 1].start ||
 		  volume->branches[n].revert_to >= volume->branches[n].start ||
 		  volume->branches[n].revert_to <= volume->branches[0].start))
@@ -437,7 +442,7 @@ int cdp_catalog_load_mark(struct cdp_catalog *catalog, u64 time,
 	unsigned int i, nr = le32_to_cpu(disk->nr_volumes);
 	struct cdp_mark *mark;
 
-	if (!cdp_name_valid(disk->name) || nr > CDP_MARK_VOLUMES ||
+	if (!cdp_name_valid(disk->name) || nr > CDP_MARK_VOLUMES || time > catalog->time ||
 	    cdp_catalog_mark(catalog, disk->name))
 		return -EILSEQ;
 	mark = mark_alloc(disk->name, time, nr);

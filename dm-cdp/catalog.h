@@ -29,7 +29,6 @@ struct cdp_volume {
 	u64 nr_sectors;
 	u64 created;
 	unsigned int nr_targets;	/* live targets and views; protected by the mutex */
-	unsigned int nr_live;
 	bool reverting;			/* writes wait; under the pool's lock */
 	unsigned int nr_branches;
 	unsigned int nr_saved_branches;	/* while loading: how many there must be */
@@ -57,11 +56,16 @@ struct cdp_catalog {
 	struct list_head marks;
 	struct rb_root marks_by_name;
 	struct list_head unsaved;	/* struct cdp_change, in order */
+	unsigned int nr_unsaved;
 	struct rw_semaphore *index_lock; /* held for writing while a lineage changes */
 	unsigned int nr_volumes;
 	unsigned int nr_marks;
 	u32 next_volume;
 	unsigned int block_sectors;
+
+	/* While loading. */
+	u64 time;			/* no object is younger */
+	u64 max_branches;		/* more do not fit on the metadata device */
 };
 
 struct cdp_change {

@@ -22,9 +22,12 @@
 #include <linux/slab.h>
 
 enum {
-	REMOVE_LEAVES = 256,		/* of deleted volumes, per checkpoint */
-	RESERVED_BLOCKS = 256,		/* metadata blocks that writes leave alone */
-	MIN_TAIL_LIMIT = 1024,		/* fewer extents than that: metadata is full */
+	REMOVE_LEAVES = 256,		/* of deleted volumes, per checkpoint, at most */
+	MIN_TAIL_LIMIT = 64,		/* fewer extents than that: metadata is full */
+	MIN_CHANGES = 16,		/* of the catalog, between two checkpoints */
+	MAX_CHANGES = 4096,
+	CHANGE_BLOCKS = 4,		/* metadata blocks that one of them takes, at most */
+	PATH_BLOCKS = 32,		/* what every transaction copies: roots, space maps */
 };
 
 struct freed_range {
@@ -49,7 +52,7 @@ struct checkpoint {
 	bool deleted_whole;
 	struct cdp_tree_root root;
 	struct freed_range *freed;
-	unsigned int nr_freed, max_freed;
+	unsigned int nr_freed;
 };
 
 /*
@@ -92,6 +95,7 @@ static void freeze(struct checkpoint *cp)
 
 	cp->next_volume = catalog->next_volume;
 	list_splice_tail_init(&catalog->unsaved, &cp->changes);
+	catalog->nr_unsaved = 0;
 	cp->deleted = list_first_entry_or_null(&catalog->deleted, struct cdp_volume, list);
 	copy_newest(cp);
 	mutex_unlock(&catalog->mutex);
@@ -145,10 +149,7 @@ static int merge_tail(struct checkpoint *cp)
 	return cdp_tree_merge(&pool->metadata.tree, &cp->root, &source.source);
 }
 
-/*
- * The blocks may be handed out again only when the commit is done.  Should the array be
- * full, what does not fit is free after the pool is opened the next time.
- */
+/* The blocks may be handed out again only when the commit is done. */
 static void version_freed(void *context, const struct cdp_version *v)
 {
 	struct checkpoint *cp = context;
@@ -157,25 +158,50 @@ static void version_freed(void *context, const struct cdp_version *v)
 	if (v->flags & CDP_TOMBSTONE)
 		return;
 	cdp_space_uncommit(&cp->pool->space, v->pblock, nr);
-	if (cp->nr_freed == cp->max_freed)
-		return;
 	cp->freed[cp->nr_freed++] = (struct freed_range){ .block = v->pblock, .nr = nr };
 }
 
+/* Of metadata blocks: what a leaf gives back can lie in as many of the bitmap's as it has entries. */
+static u64 leaf_removal_cost(const struct cdp_pool *pool)
+{
+	return min_t(u64, CDP_LEAF_ENTRIES, cdp_metadata_bitmap_blocks(&pool->metadata)) +
+	       CHANGE_BLOCKS;
+}
+
+/* How many leaves this checkpoint can remove with the metadata blocks that are left to it. */
+static unsigned int removable_leaves(struct checkpoint *cp)
+{
+	struct cdp_metadata *md = &cp->pool->metadata;
+	u64 nr_free, leaf = leaf_removal_cost(cp->pool);
+	u64 merged = PATH_BLOCKS + min(2 * cp->pool->index.frozen->nr,
+				       cdp_metadata_bitmap_blocks(md));
+
+	if (cdp_metadata_free_blocks(md, &nr_free) || nr_free < merged + leaf)
+		return 0;
+	return clamp_t(u64, div64_u64((nr_free - merged) / 2, leaf), 1, REMOVE_LEAVES);
+}
+
+/*
+ * Optional work, so never by the first checkpoint, without which the pool does not open for
+ * writing.  Where there is no room for it, it waits for a checkpoint that has some.
+ */
 static int remove_deleted(struct checkpoint *cp)
 {
 	struct cdp_volume *volume = cp->deleted;
+	unsigned int leaves;
 	int r;
 
-	if (!volume)
+	if (!volume || !READ_ONCE(cp->pool->checkpoints))
 		return 0;
-	cp->max_freed = 2 * REMOVE_LEAVES * CDP_LEAF_ENTRIES;
-	cp->freed = kvmalloc_array(cp->max_freed, sizeof(*cp->freed), GFP_KERNEL);
-	if (!cp->freed)
-		return 0;	/* the next checkpoint tries again */
-
+	leaves = removable_leaves(cp);
+	if (!leaves) {
+		cp->deleted = NULL;
+		return 0;
+	}
+	cp->freed = kvmalloc_array(2 * leaves * CDP_LEAF_ENTRIES, sizeof(*cp->freed),
+				   GFP_KERNEL | __GFP_NOFAIL);
 	r = cdp_tree_remove(&cp->pool->metadata.tree, &cp->root, cdp_hi(volume->id, 0, 0),
-			    cdp_hi(volume->id + 1, 0, 0) - 1, REMOVE_LEAVES, version_freed, cp);
+			    cdp_hi(volume->id + 1, 0, 0) - 1, leaves, version_freed, cp);
 	if (r == -EAGAIN)
 		return 0;
 	if (r)
@@ -220,13 +246,18 @@ static void release_freed(struct checkpoint *cp)
 {
 	struct cdp_pool *pool = cp->pool;
 	unsigned int i;
+	u64 nr_free;
 
 	for (i = 0; i < cp->nr_freed; i++) {
 		spin_lock_irq(&pool->lock);
 		cdp_space_release(&pool->space, cp->freed[i].block, cp->freed[i].nr);
 		spin_unlock_irq(&pool->lock);
 	}
-	if (cp->nr_freed && pool->mode == CDP_MODE_NO_DATA_SPACE)
+	spin_lock_irq(&pool->lock);
+	nr_free = pool->space.nr_free;
+	spin_unlock_irq(&pool->lock);
+	/* Writes that failed have given some back, too. */
+	if (nr_free && READ_ONCE(pool->mode) == CDP_MODE_NO_DATA_SPACE)
 		cdp_pool_set_mode(pool, CDP_MODE_WRITE, "space was given back");
 }
 
@@ -241,38 +272,82 @@ static void forget_deleted(struct checkpoint *cp)
 		cdp_volume_free(cp->deleted);
 	}
 	/* The rest, or the next one; a pool that closes goes on when it is opened again. */
-	if (!cp->pool->closing)
+	if (!cp->pool->closing && !cp->pool->suspended)
 		cdp_checkpoint_kick(cp->pool);
 }
 
 /*
- * How many extents the tail may hold so that merging them, and the ones that are
- * taken while it is merged, cannot run out of metadata blocks.  An extent costs at most the
- * copy of the leaf it goes to and one more when that is full; many extents in a leaf cost a
- * share of it.
+ * Metadata blocks that merging n extents takes, at most, before the commit gives back what it
+ * replaced: the leaf that an extent goes to is copied, and once more or split where it is
+ * full; many extents in a leaf cost a share of a new one; and each has its bits in at most
+ * two blocks of the space bitmap.
  */
-static u64 metadata_allows(struct cdp_pool *pool)
+static u64 merge_cost(const struct cdp_pool *pool, u64 n)
 {
-	u64 nr_free, nr, leaves = 2 * pool->metadata.super.tree_leaves;
+	u64 touched = min(n, pool->metadata.super.tree_leaves);
 
-	if (cdp_metadata_blocks(&pool->metadata, &nr_free, &nr) || nr_free <= RESERVED_BLOCKS)
-		return 0;
-	nr_free = (nr_free - RESERVED_BLOCKS) / 2;
-	if (nr_free > 2 * leaves)
-		return (nr_free - leaves) * (CDP_LEAF_ENTRIES / 4);
-	return nr_free / 3;
+	return 2 * touched + touched / 64 + n / (CDP_LEAF_ENTRIES / 4) +
+	       min(2 * n, cdp_metadata_bitmap_blocks(&pool->metadata)) + PATH_BLOCKS;
 }
 
-static void set_tail_limit(struct cdp_pool *pool)
+/*
+ * Metadata blocks that writes leave alone: with them a full pool can still be changed, and a
+ * volume's versions removed, leaf by leaf.
+ */
+static u64 reserve(const struct cdp_pool *pool)
 {
-	u64 limit = metadata_allows(pool);
+	return PATH_BLOCKS + leaf_removal_cost(pool) + MIN_CHANGES * CHANGE_BLOCKS;
+}
 
-	WRITE_ONCE(pool->tail_limit, min(limit, 4 * pool->options.checkpoint_extents));
+/*
+ * How many extents the tail may hold so that merging them, and as many that are taken while
+ * it is merged, cannot run out of metadata blocks.
+ */
+static u64 metadata_allows(const struct cdp_pool *pool, u64 nr_free)
+{
+	u64 low = 0, high = 4 * pool->options.checkpoint_extents;
+
+	if (nr_free <= reserve(pool))
+		return 0;
+	while (low < high) {
+		u64 n = low + (high - low + 1) / 2;
+
+		if (2 * merge_cost(pool, n) <= nr_free - reserve(pool))
+			low = n;
+		else
+			high = n - 1;
+	}
+	return low;
+}
+
+/*
+ * What writes and changes of the catalog may take until the next checkpoint.
+ */
+static void set_limits(struct cdp_pool *pool)
+{
+	u64 limit, nr_free = 0;
+
+	cdp_metadata_free_blocks(&pool->metadata, &nr_free);
+	limit = metadata_allows(pool, nr_free);
+	WRITE_ONCE(pool->metadata_free, nr_free);
+	WRITE_ONCE(pool->max_changes,
+		   clamp_t(u64, nr_free / (4 * CHANGE_BLOCKS), MIN_CHANGES, MAX_CHANGES));
+	WRITE_ONCE(pool->tail_limit, limit < MIN_TAIL_LIMIT ? 0 : limit);
 	if (limit < MIN_TAIL_LIMIT)
 		cdp_pool_set_mode(pool, CDP_MODE_NO_METADATA_SPACE,
 				  "the metadata device is full");
-	else if (pool->mode == CDP_MODE_NO_METADATA_SPACE)
+	else if (READ_ONCE(pool->mode) == CDP_MODE_NO_METADATA_SPACE)
 		cdp_pool_set_mode(pool, CDP_MODE_WRITE, "metadata blocks were given back");
+}
+
+/* What makes the catalog smaller always may be done; the rest while the reserve is whole. */
+int cdp_checkpoint_admits(const struct cdp_pool *pool, const struct cdp_record *record)
+{
+	bool grows = record->type != CDP_REC_DELETE && record->type != CDP_REC_UNMARK;
+
+	if (grows && READ_ONCE(pool->metadata_free) < reserve(pool))
+		return -ENOSPC;
+	return pool->catalog.nr_unsaved < READ_ONCE(pool->max_changes) ? 0 : -EAGAIN;
 }
 
 static void free_checkpoint(struct checkpoint *cp)
@@ -314,7 +389,7 @@ static int checkpoint(struct cdp_pool *pool)
 	release_freed(&cp);
 	forget_deleted(&cp);
 	free_checkpoint(&cp);
-	set_tail_limit(pool);
+	set_limits(pool);
 	return 0;
 }
 
@@ -371,12 +446,19 @@ int cdp_checkpoint_run(struct cdp_pool *pool)
 void cdp_checkpoint_poll(struct cdp_pool *pool)
 {
 	const struct cdp_journal *j = &pool->journal;
+	u64 enough = min(pool->options.checkpoint_extents, READ_ONCE(pool->tail_limit) / 2);
 
 	if (READ_ONCE(pool->checkpoint_queued))
 		return;
-	if (READ_ONCE(pool->index.active->nr) >= pool->options.checkpoint_extents ||
+	if (READ_ONCE(pool->index.active->nr) > enough ||
 	    READ_ONCE(j->head) - READ_ONCE(pool->checkpoint_seq) >= j->blocks / 2)
 		cdp_checkpoint_kick(pool);
+}
+
+static void start_timer(struct cdp_pool *pool)
+{
+	queue_delayed_work(pool->wq, &pool->checkpoint_timer,
+			   msecs_to_jiffies(pool->options.checkpoint_ms));
 }
 
 static void checkpoint_timer(struct work_struct *work)
@@ -385,8 +467,7 @@ static void checkpoint_timer(struct work_struct *work)
 					     checkpoint_timer);
 
 	cdp_checkpoint_kick(pool);
-	queue_delayed_work(pool->wq, &pool->checkpoint_timer,
-			   msecs_to_jiffies(pool->options.checkpoint_ms));
+	start_timer(pool);
 }
 
 void cdp_checkpoint_init(struct cdp_pool *pool)
@@ -396,22 +477,27 @@ void cdp_checkpoint_init(struct cdp_pool *pool)
 	init_waitqueue_head(&pool->checkpoint_done);
 }
 
-int cdp_checkpoint_start(struct cdp_pool *pool)
+void cdp_checkpoint_start(struct cdp_pool *pool)
 {
-	int r;
+	set_limits(pool);
+	if (!cdp_checkpoint_run(pool))
+		start_timer(pool);
+}
 
-	set_tail_limit(pool);
-	r = cdp_checkpoint_run(pool);
-	if (r)
-		return r;
-	queue_delayed_work(pool->wq, &pool->checkpoint_timer,
-			   msecs_to_jiffies(pool->options.checkpoint_ms));
-	return 0;
+void cdp_checkpoint_pause(struct cdp_pool *pool)
+{
+	cancel_delayed_work_sync(&pool->checkpoint_timer);
+	cdp_checkpoint_run(pool);
+}
+
+void cdp_checkpoint_resume(struct cdp_pool *pool)
+{
+	cdp_checkpoint_kick(pool);
+	start_timer(pool);
 }
 
 void cdp_checkpoint_stop(struct cdp_pool *pool)
 {
-	cancel_delayed_work_sync(&pool->checkpoint_timer);
 	pool->closing = true;
-	cdp_checkpoint_run(pool);
+	cdp_checkpoint_pause(pool);
 }

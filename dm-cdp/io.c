@@ -55,6 +55,7 @@ void cdp_io_end_write(struct cdp_io *io, bool ok)
 	unsigned long flags;
 
 	io->extents = NULL;
+	atomic64_sub(io->nr_extents, &pool->in_flight);
 	if (ok) {
 		cdp_index_add(&pool->index, io->volume, extents);
 	} else {
@@ -131,9 +132,21 @@ int cdp_io_may_write(const struct cdp_pool *pool)
 {
 	if (!cdp_pool_writable(pool))
 		return -EROFS;
-	if (READ_ONCE(pool->index.active->nr) < READ_ONCE(pool->tail_limit))
+	if (READ_ONCE(pool->index.active->nr) + atomic64_read(&pool->in_flight) <
+	    READ_ONCE(pool->tail_limit))
 		return 0;
 	return READ_ONCE(pool->mode) == CDP_MODE_NO_METADATA_SPACE ? -ENOSPC : -EAGAIN;
+}
+
+/* The tail has to have room for them when they are written. */
+static void account(struct cdp_io *io)
+{
+	const struct cdp_extent *e;
+
+	io->nr_extents = 0;
+	for (e = io->extents; e; e = e->next)
+		io->nr_extents++;
+	atomic64_add(io->nr_extents, &io->pool->in_flight);
 }
 
 int cdp_io_begin_write(struct cdp_io *io, u64 lba, u64 nr, bool zero, gfp_t gfp)
@@ -163,11 +176,13 @@ int cdp_io_begin_write(struct cdp_io *io, u64 lba, u64 nr, bool zero, gfp_t gfp)
 						gfp);
 		if (!io->extents) {
 			io->extents = extents;
+			account(io);
 			cdp_io_end_write(io, false);
 			return -ENOMEM;
 		}
 		cdp_extents_free(extents);
 	}
+	account(io);
 	stamp(io->extents, time, io->pblock, zero);
 	return 0;
 }
@@ -176,10 +191,11 @@ int cdp_io_begin_write_at(struct cdp_io *io, u64 lba, u64 time)
 {
 	struct cdp_pool *pool = io->pool;
 	struct cdp_extent *extent;
+	int r = cdp_io_may_write(pool);
 	u64 got;
 
-	if (!cdp_pool_writable(pool))
-		return -EROFS;
+	if (r && r != -EAGAIN)		/* the tail can bear a batch more */
+		return r;
 	spin_lock_irq(&pool->lock);
 	got = cdp_space_alloc(&pool->space, 1, &io->pblock);
 	spin_unlock_irq(&pool->lock);
@@ -190,11 +206,13 @@ int cdp_io_begin_write_at(struct cdp_io *io, u64 lba, u64 time)
 	extent = cdp_extents_alloc(io->volume->id, lba, 1, 0, GFP_NOIO | __GFP_NOFAIL);
 	io->nr = 1;
 	io->extents = extent;
+	account(io);
 	stamp(extent, time, io->pblock, false);
 	return 0;
 }
 
-static void throttle(struct cdp_io *io)
+/* It goes on in a worker: after a checkpoint, or where memory can be waited for. */
+static void throttle(struct cdp_io *io, int r)
 {
 	struct cdp_pool *pool = io->pool;
 	unsigned long flags;
@@ -202,13 +220,16 @@ static void throttle(struct cdp_io *io)
 	spin_lock_irqsave(&pool->lock, flags);
 	list_add_tail(&io->list, &pool->throttled);
 	spin_unlock_irqrestore(&pool->lock, flags);
-	cdp_checkpoint_kick(pool);
+	if (r == -ENOMEM)
+		queue_work(pool->io_wq, &pool->throttled_work);
+	else
+		cdp_checkpoint_kick(pool);
 }
 
 static int map_failed(struct cdp_io *io, int r)
 {
 	if (r == -EAGAIN || r == -ENOMEM) {
-		throttle(io);
+		throttle(io, r);
 		return DM_MAPIO_SUBMITTED;
 	}
 	cdp_io_finish(io, errno_to_blk_status(r));
@@ -242,6 +263,7 @@ static struct bio *copy_of(struct cdp_pool *pool, struct bio *bio)
 				GFP_NOWAIT | __GFP_NOWARN, &pool->splits);
 	if (!copy)
 		return NULL;
+	bio_clear_polled(copy);
 	copy->bi_iter.bi_sector = bio->bi_iter.bi_sector;
 	while (left) {
 		unsigned int len = min_t(unsigned int, left, PAGE_SIZE);
@@ -400,6 +422,7 @@ static struct cdp_split *split_off(struct cdp_io *io, struct bio *parent, unsign
 	bio = bio_alloc_clone(pool->data_bdev, parent, GFP_NOIO, &pool->splits);
 	bio->bi_iter.bi_size = sectors << SECTOR_SHIFT;
 	bio->bi_opf &= ~(REQ_FUA | REQ_PREFLUSH);
+	bio_clear_polled(bio);
 	bio->bi_end_io = split_end_io;
 	bio_advance(parent, sectors << SECTOR_SHIFT);
 	bio_inc_remaining(parent);
@@ -431,6 +454,7 @@ static int write_splits(struct cdp_io *io, struct bio *bio)
 		split->io.extents = begun.extents;
 		split->io.pblock = begun.pblock;
 		split->io.nr = begun.nr;
+		split->io.nr_extents = begun.nr_extents;
 		split->io.side = begun.side;
 		remap(pool, &split->bio, begun.pblock, 0);
 		submit_bio_noacct(&split->bio);
@@ -465,7 +489,7 @@ void cdp_io_throttled_work(struct work_struct *work)
 		list_del(&io->list);
 		r = retry_write(io);
 		if (r == -EAGAIN || r == -ENOMEM)
-			throttle(io);
+			throttle(io, r);
 		else if (r)
 			cdp_io_finish(io, errno_to_blk_status(r));
 	}
@@ -563,6 +587,10 @@ static int map_read(struct cdp_io *io, struct bio *bio)
 
 int cdp_io_map(struct cdp_io *io, struct bio *bio)
 {
+	if (unlikely(READ_ONCE(io->pool->mode) == CDP_MODE_FAIL)) {
+		cdp_io_finish(io, BLK_STS_IOERR);
+		return DM_MAPIO_SUBMITTED;
+	}
 	if (bio_op(bio) == REQ_OP_READ)
 		return map_read(io, bio);
 	if (bio->bi_opf & REQ_PREFLUSH) {

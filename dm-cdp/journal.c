@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pool.h"
 
+#include <linux/blk-cgroup.h>
 #include <linux/completion.h>
 #include <linux/slab.h>
 
 enum {
-	SECTORS_PER_UNIT = CDP_UNIT_SIZE >> SECTOR_SHIFT,
 	FEW_WRITES = 16,	/* between two flushes */
 	SMALL_FLUSHES = 4,	/* in a row, and the next one is expected to be one too */
+	ENCODE_BLOCKS = 8,	/* of a round: interrupts are off while they are filled */
 };
 
 u64 cdp_journal_sector(const struct cdp_journal *journal, u64 seq)
@@ -15,7 +16,7 @@ u64 cdp_journal_sector(const struct cdp_journal *journal, u64 seq)
 	u64 block;
 
 	div64_u64_rem(seq, journal->blocks, &block);
-	return (1 + block) * SECTORS_PER_UNIT;
+	return (1 + block) * CDP_UNIT_SECTORS;
 }
 
 static struct cdp_pool *journal_pool(struct cdp_journal *journal)
@@ -23,27 +24,36 @@ static struct cdp_pool *journal_pool(struct cdp_journal *journal)
 	return container_of(journal, struct cdp_pool, journal);
 }
 
-/*
- * Completes the waiters that the durable records cover, or all of them if the journal has
- * failed.  They are called without the lock.
- */
+/* Those that the durable records cover, or all if the journal has failed. */
+static blk_status_t take_waiters(struct cdp_journal *j, struct list_head *done)
+{
+	struct cdp_waiter *waiter, *next;
+
+	list_for_each_entry_safe(waiter, next, &j->waiters, list)
+		if (j->failed || waiter->needs <= j->durable)
+			list_move_tail(&waiter->list, done);
+	return j->failed;
+}
+
+/* Without the lock.  The last one may be what kept the pool: nothing of it is touched after. */
+static void call_waiters(struct list_head *done, blk_status_t status)
+{
+	struct cdp_waiter *waiter, *next;
+
+	list_for_each_entry_safe(waiter, next, done, list)
+		waiter->done(waiter, status);
+}
+
 static void complete_waiters(struct cdp_pool *pool)
 {
-	struct cdp_journal *j = &pool->journal;
-	struct cdp_waiter *waiter, *next;
 	unsigned long flags;
 	blk_status_t status;
 	LIST_HEAD(done);
 
 	spin_lock_irqsave(&pool->index.tail_lock, flags);
-	status = j->failed;
-	list_for_each_entry_safe(waiter, next, &j->waiters, list)
-		if (status || waiter->needs <= j->durable)
-			list_move_tail(&waiter->list, &done);
+	status = take_waiters(&pool->journal, &done);
 	spin_unlock_irqrestore(&pool->index.tail_lock, flags);
-
-	list_for_each_entry_safe(waiter, next, &done, list)
-		waiter->done(waiter, status);
+	call_waiters(&done, status);
 }
 
 /*
@@ -55,7 +65,11 @@ static void round_done(struct cdp_pool *pool)
 	struct cdp_journal_event *event = NULL;
 	blk_status_t status = j->status;
 	unsigned long flags;
-	bool more;
+	LIST_HEAD(done);
+
+	if (status)
+		cdp_pool_set_mode(pool, CDP_MODE_READ_ONLY, "the journal could not be written");
+	cdp_checkpoint_poll(pool);
 
 	spin_lock_irqsave(&pool->index.tail_lock, flags);
 	j->busy = false;
@@ -67,20 +81,14 @@ static void round_done(struct cdp_pool *pool)
 		event = j->event;
 		j->event = NULL;
 	}
+	take_waiters(j, &done);
+	if (!list_empty(&j->waiters) || j->event)
+		queue_work(pool->journal_wq, &j->work);
 	spin_unlock_irqrestore(&pool->index.tail_lock, flags);
 
-	if (status)
-		cdp_pool_set_mode(pool, CDP_MODE_READ_ONLY, "the journal could not be written");
 	if (event)
 		event->waiter.done(&event->waiter, status);
-	complete_waiters(pool);
-
-	spin_lock_irqsave(&pool->index.tail_lock, flags);
-	more = !list_empty(&j->waiters) || j->event;
-	spin_unlock_irqrestore(&pool->index.tail_lock, flags);
-	if (more)
-		queue_work(pool->io_wq, &j->work);
-	cdp_checkpoint_poll(pool);
+	call_waiters(&done, status);
 }
 
 static void round_end_io(struct bio *bio)
@@ -154,8 +162,9 @@ static void encode_event(struct cdp_journal *j, void *block)
 enum round_kind { ROUND_NONE, ROUND_CHECKED, ROUND_ORDERED };
 
 /*
- * Fills the pages of a round, under the lock: bounded by CDP_ROUND_BLOCKS blocks, some ten
- * microseconds.  The event comes last: after every record of a write that completed before.
+ * Fills the pages of a round, under the lock: bounded by ENCODE_BLOCKS, some ten
+ * microseconds; what is left is for the next round.  The event comes last: after every record
+ * of a write that completed before.
  */
 static enum round_kind encode_round(struct cdp_pool *pool)
 {
@@ -168,7 +177,7 @@ static enum round_kind encode_round(struct cdp_pool *pool)
 	bool checked = true;
 
 	j->nr_pages = 0;
-	while (j->nr_pages < min_t(u64, room, CDP_ROUND_BLOCKS)) {
+	while (j->nr_pages < min_t(u64, room, ENCODE_BLOCKS)) {
 		void *block = page_address(j->pages[j->nr_pages]);
 
 		if (!has_pending(&pool->index) && !(j->event && !j->event->taken))
@@ -186,16 +195,25 @@ static enum round_kind encode_round(struct cdp_pool *pool)
 	return checked ? ROUND_CHECKED : ROUND_ORDERED;
 }
 
+/* All of the pool's volumes share it: it is not charged to whom happens to flush. */
+static void round_bio_init(struct cdp_pool *pool, struct bio *bio, struct bio_vec *vecs,
+			   unsigned int nr, blk_opf_t opf)
+{
+	bio_init(bio, NULL, vecs, nr, opf);
+	bio->bi_bdev = pool->data_bdev;
+	bio_associate_blkg_from_css(bio, blkcg_root_css);
+	bio->bi_private = &pool->journal;
+	bio->bi_end_io = round_end_io;
+}
+
 static void submit_blocks(struct cdp_pool *pool, struct bio *bio, unsigned int first,
 			  unsigned int nr, u64 seq, blk_opf_t opf)
 {
 	struct cdp_journal *j = &pool->journal;
 	unsigned int i;
 
-	bio_init(bio, pool->data_bdev, &j->vecs[first], nr, opf);
+	round_bio_init(pool, bio, &j->vecs[first], nr, opf);
 	bio->bi_iter.bi_sector = cdp_journal_sector(j, seq);
-	bio->bi_private = j;
-	bio->bi_end_io = round_end_io;
 	for (i = first; i < first + nr; i++)
 		__bio_add_page(bio, j->pages[i], CDP_UNIT_SIZE, 0);
 	submit_bio(bio);
@@ -205,10 +223,7 @@ static void submit_flush(struct cdp_pool *pool)
 {
 	struct cdp_journal *j = &pool->journal;
 
-	bio_init(&j->flush, pool->data_bdev, NULL, 0,
-		 REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
-	j->flush.bi_private = j;
-	j->flush.bi_end_io = round_end_io;
+	round_bio_init(pool, &j->flush, NULL, 0, REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
 	submit_bio(&j->flush);
 }
 
@@ -316,35 +331,39 @@ bool cdp_journal_wants_checked(const struct cdp_pool *pool)
 	       FEW_WRITES && bdev_write_cache(pool->data_bdev);
 }
 
-static bool add_waiter(struct cdp_pool *pool, struct cdp_waiter *waiter)
+/* True if it has to wait.  Later: a worker starts the round. */
+static bool add_waiter(struct cdp_pool *pool, struct cdp_waiter *waiter, bool later)
 {
 	struct cdp_journal *j = &pool->journal;
+	blk_status_t failed;
 	bool covered;
 	unsigned long flags;
 
 	spin_lock_irqsave(&pool->index.tail_lock, flags);
 	waiter->needs = pool->index.added;
 	note_flush(j, waiter->needs);
-	covered = j->failed || waiter->needs <= j->durable;
+	failed = j->failed;
+	covered = failed || waiter->needs <= j->durable;
 	if (!covered)
 		list_add_tail(&waiter->list, &j->waiters);
+	if (!covered && later)
+		queue_work(pool->journal_wq, &j->work);
 	spin_unlock_irqrestore(&pool->index.tail_lock, flags);
 
 	if (covered)
-		waiter->done(waiter, j->failed);
+		waiter->done(waiter, failed);
 	return !covered;
 }
 
 void cdp_journal_flush(struct cdp_pool *pool, struct cdp_waiter *waiter)
 {
-	if (add_waiter(pool, waiter))
+	if (add_waiter(pool, waiter, false))
 		cdp_journal_kick(pool);
 }
 
 void cdp_journal_flush_later(struct cdp_pool *pool, struct cdp_waiter *waiter)
 {
-	if (add_waiter(pool, waiter))
-		queue_work(pool->io_wq, &pool->journal.work);
+	add_waiter(pool, waiter, true);
 }
 
 struct sync_waiter {

@@ -10,6 +10,8 @@
 #include "command.h"
 #include "pool.h"
 
+#include <linux/sched/mm.h>
+
 static u64 now(struct cdp_pool *pool)
 {
 	u64 time;
@@ -86,7 +88,7 @@ static const char *refusal(int r)
 	case -EBUSY:
 		return "the volume is open, or a view of it is; close them first";
 	case -ENOSPC:
-		return "the pool's volume numbers are used up; make the volume in another pool";
+		return "the metadata device is full, or all volume numbers are used";
 	case -EROFS:
 		return "the pool is read-only after a failure; close it, check its devices";
 	case -EIO:
@@ -116,6 +118,9 @@ static int try_change(struct cdp_pool *pool, const struct cdp_record *record)
 
 	if (!cdp_pool_writable(pool))
 		return -EROFS;
+	r = cdp_checkpoint_admits(pool, record);
+	if (r)
+		return r;
 	change = cdp_change_prepare(&pool->catalog, record);
 	if (IS_ERR(change))
 		return PTR_ERR(change);
@@ -409,6 +414,7 @@ int cdp_message(struct cdp_pool *pool, unsigned int argc, char **argv, char *res
 {
 	struct cdp_command command;
 	const char *word, *why = cdp_command_parse(&command, argc, argv, &word);
+	unsigned int noio;
 	int r;
 
 	if (why) {
@@ -418,9 +424,11 @@ int cdp_message(struct cdp_pool *pool, unsigned int argc, char **argv, char *res
 	if (command.verb == CDP_CMD_CHECKPOINT)
 		return run_checkpoint(pool);
 	for (;;) {
+		noio = memalloc_noio_save();
 		mutex_lock(&pool->catalog.mutex);
 		r = execute[command.verb](pool, &command, result, maxlen);
 		mutex_unlock(&pool->catalog.mutex);
+		memalloc_noio_restore(noio);
 		if (r != -EAGAIN)
 			return r;
 		r = run_checkpoint(pool);

@@ -9,6 +9,7 @@ enum {
 	MAX_HELD = 8,			/* block locks per thread */
 	MIN_METADATA_BLOCKS = 512,
 	WORDS_PER_ARRAY_BLOCK = 500,	/* a little less than fit */
+	BRANCHES_PER_BLOCK = 170,	/* no more fit, keys included */
 };
 
 static void btree_init(struct dm_btree_info *info, struct dm_transaction_manager *tm,
@@ -114,7 +115,12 @@ int cdp_metadata_open(struct cdp_metadata *md, struct block_device *bdev, char *
 		*error = "the metadata device cannot be opened";
 		return r;
 	}
-	return read_super(md, error);
+	r = read_super(md, error);
+	if (!r && bdev_nr_bytes(bdev) / CDP_UNIT_SIZE < md->super.nr_metadata_blocks) {
+		*error = "the metadata device is smaller than when the pool was made";
+		return -EINVAL;
+	}
+	return r;
 }
 
 static int make_empty(struct cdp_metadata *md)
@@ -157,7 +163,9 @@ int cdp_metadata_format(struct cdp_metadata *md, char **error)
 		return r;
 	}
 	structures_init(md);
-	r = cdp_metadata_blocks(md, &nr_free, &md->super.nr_metadata_blocks);
+	r = cdp_metadata_free_blocks(md, &nr_free);
+	if (!r)
+		r = dm_sm_get_nr_blocks(md->sm, &md->super.nr_metadata_blocks);
 	if (r)
 		return r;
 	if (nr_free < need + need / 8) {
@@ -227,6 +235,8 @@ int cdp_metadata_load_catalog(struct cdp_metadata *md, struct cdp_catalog *catal
 	int r;
 
 	catalog->next_volume = md->super.next_volume;
+	catalog->time = md->super.time;
+	catalog->max_branches = md->super.nr_metadata_blocks * BRANCHES_PER_BLOCK;
 	r = dm_btree_walk(&md->volumes, md->super.volumes_root, load_volume, catalog);
 	if (r)
 		return r;
@@ -432,9 +442,12 @@ int cdp_metadata_commit(struct cdp_metadata *md)
 	return dm_tm_commit(md->tm, block);
 }
 
-int cdp_metadata_blocks(struct cdp_metadata *md, u64 *nr_free, u64 *nr)
+int cdp_metadata_free_blocks(struct cdp_metadata *md, u64 *nr_free)
 {
-	int r = dm_sm_get_nr_free(md->sm, nr_free);
+	return dm_sm_get_nr_free(md->sm, nr_free);
+}
 
-	return r ?: dm_sm_get_nr_blocks(md->sm, nr);
+u64 cdp_metadata_bitmap_blocks(const struct cdp_metadata *md)
+{
+	return nr_words(md) / WORDS_PER_ARRAY_BLOCK + 1;
 }

@@ -4,7 +4,7 @@
  * transactions of dm-persistent-data.
  *
  * A commit is in two phases: everything but the superblock is written and
- * flushed; then the superblock, with FUA.  Until then the device holds the state of
+ * flushed; then the superblock, and flushed.  Until then the device holds the state of
  * the commit before, whole, whatever happens.
  *
  * Locking: one caller at a time (the pool's ordered workqueue, or whoever opens or closes
@@ -65,6 +65,9 @@ int cdp_metadata_forget_volume(struct cdp_metadata *metadata, u32 volume,
 int cdp_metadata_save_space(struct cdp_metadata *metadata, struct cdp_space *space);
 int cdp_metadata_commit(struct cdp_metadata *metadata);
 
-int cdp_metadata_blocks(struct cdp_metadata *metadata, u64 *nr_free, u64 *nr);
+/* Blocks that the transaction can still take. */
+int cdp_metadata_free_blocks(struct cdp_metadata *metadata, u64 *nr_free);
+/* How many hold the space bitmap, at most. */
+u64 cdp_metadata_bitmap_blocks(const struct cdp_metadata *metadata);
 
 #endif

@@ -23,7 +23,10 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
-enum { BATCH = 32 };
+enum {
+	BATCH = CDP_PARTIAL_BATCH,
+	LOOK = 4 * BATCH,		/* entries of the queue, for a batch */
+};
 
 struct partial {
 	struct cdp_io *io;
@@ -74,17 +77,21 @@ static bool in_batch(const struct batch *b, const struct cdp_io *io, u64 lba)
 	return false;
 }
 
-/* In order; what touches a block of the batch stays for the next one. */
+/*
+ * In order; what touches a block of the batch stays for the next one.  Interrupts are off, so
+ * not all of a long queue is looked at.
+ */
 static void take_batch(struct batch *b)
 {
 	struct cdp_pool *pool = b->pool;
 	struct cdp_io *io, *next;
+	unsigned int looked = 0;
 
 	spin_lock_irq(&pool->lock);
 	list_for_each_entry_safe(io, next, &pool->partial, list) {
 		u64 lba = io_lba(pool, io);
 
-		if (b->nr == BATCH)
+		if (b->nr == BATCH || looked++ == LOOK)
 			break;
 		if (io->volume->reverting || in_batch(b, io, lba))
 			continue;
@@ -96,20 +103,19 @@ static void take_batch(struct batch *b)
 
 /*
  * The volume's lineage of now, but not beyond time.  It is a copy in the pool's scratch: this
- * worker is alone.
+ * worker is alone.  The volume is not reverted meanwhile, as a revert waits for the batch; so
+ * memory can be waited for without the index's lock, which a checkpoint may want.
  */
-static struct cdp_lineage *lineage_until(struct cdp_pool *pool, const struct cdp_volume *volume,
-					 u64 time)
+static const struct cdp_lineage *lineage_until(struct cdp_pool *pool,
+					       const struct cdp_volume *volume, u64 time)
 {
 	const struct cdp_lineage *now = volume->lineage;
 
+	lockdep_assert_held(&pool->partial_mutex);
 	if (pool->partial_lineage_nr < now->nr) {
 		kvfree(pool->partial_lineage);
-		pool->partial_lineage_nr = 0;
 		pool->partial_lineage = kvmalloc(struct_size(now, intervals, now->nr),
-						 GFP_KERNEL);
-		if (!pool->partial_lineage)
-			return NULL;
+						 GFP_KERNEL | __GFP_NOFAIL);
 		pool->partial_lineage_nr = now->nr;
 	}
 	memcpy(pool->partial_lineage, now, struct_size(now, intervals, now->nr));
@@ -120,14 +126,12 @@ static struct cdp_lineage *lineage_until(struct cdp_pool *pool, const struct cdp
 static int locate(struct batch *b, struct partial *item, u64 time)
 {
 	struct cdp_index *index = &b->pool->index;
-	struct cdp_lineage *lineage;
-	int r = -ENOMEM;
+	const struct cdp_lineage *lineage = lineage_until(b->pool, item->io->volume, time);
+	int r;
 
 	down_read(&index->lock);
-	lineage = lineage_until(b->pool, item->io->volume, time);
-	if (lineage)
-		r = cdp_index_locate(index, item->io->volume, lineage, item->lba, 1, true,
-				     &item->location);
+	r = cdp_index_locate(index, item->io->volume, lineage, item->lba, 1, true,
+			     &item->location);
 	up_read(&index->lock);
 	return r;
 }
@@ -187,11 +191,10 @@ static void read_block(struct batch *b, struct partial *item, u64 time)
 	item->error = locate(b, item, time);
 	if (item->error)
 		return;
-	item->page = alloc_pages(GFP_NOIO | __GFP_ZERO,
-				 get_order(pool->block_sectors << SECTOR_SHIFT));
-	if (!item->page)
-		item->error = -ENOMEM;
-	else if (!item->location.zero)
+	item->page = mempool_alloc(&pool->partial_pages, GFP_NOIO);
+	if (item->location.zero)
+		memset(page_address(item->page), 0, pool->block_sectors << SECTOR_SHIFT);
+	else
 		submit_block(b, item, item->location.pblock, REQ_OP_READ);
 }
 
@@ -235,7 +238,7 @@ static void finish(struct batch *b, struct partial *item, u8 side)
 	struct cdp_io *io = item->io;
 
 	if (item->page)
-		__free_pages(item->page, get_order(pool->block_sectors << SECTOR_SHIFT));
+		mempool_free(item->page, &pool->partial_pages);
 	io->side = side;
 	if (io->extents)
 		cdp_io_end_write(io, !item->error);

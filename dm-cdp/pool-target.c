@@ -23,7 +23,7 @@ static void pool_target_destroy(struct pool_target *pt)
 {
 	if (pt->pool) {
 		cdp_pool_set_target(pt->pool, pt->ti, NULL);
-		cdp_pool_put(pt->pool);
+		cdp_pool_put_table(pt->pool);
 	}
 	if (pt->data_dev)
 		dm_put_device(pt->ti, pt->data_dev);
@@ -128,10 +128,6 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		ti->error = "needs <metadata dev> <data dev> <block size (sectors)>";
 		return -EINVAL;
 	}
-	if (!cdp_table_writable(ti->table)) {
-		ti->error = "a pool cannot be read-only";
-		return -EINVAL;
-	}
 	pt = kzalloc(sizeof(*pt), GFP_KERNEL);
 	if (!pt) {
 		ti->error = "out of memory";
@@ -156,6 +152,7 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	}
 	ti->num_flush_bios = 1;
 	ti->flush_supported = true;
+	ti->num_write_zeroes_bios = 1;	/* else dm would not let the volumes offer it */
 	ti->private = pt;
 	return 0;
 }
@@ -194,7 +191,7 @@ static void pool_postsuspend(struct dm_target *ti)
 {
 	struct pool_target *pt = ti->private;
 
-	cdp_checkpoint_run(pt->pool);
+	cdp_checkpoint_pause(pt->pool);
 }
 
 static void pool_resume(struct dm_target *ti)
@@ -205,6 +202,7 @@ static void pool_resume(struct dm_target *ti)
 	pt->pool->options.checkpoint_extents = pt->options.checkpoint_extents;
 	pt->pool->options.checkpoint_ms = pt->options.checkpoint_ms;
 	cdp_pool_resume(pt->pool);
+	cdp_checkpoint_resume(pt->pool);
 }
 
 static int pool_message(struct dm_target *ti, unsigned int argc, char **argv,
@@ -222,7 +220,7 @@ static int pool_message(struct dm_target *ti, unsigned int argc, char **argv,
 static void emit_info(struct cdp_pool *pool, char *result, unsigned int maxlen)
 {
 	struct cdp_tail *active, *frozen;
-	u64 time, data_free, metadata_free = 0, metadata_blocks = 0, journal, tail;
+	u64 time, data_free, metadata_blocks, journal, tail;
 	unsigned int sz = 0;
 
 	spin_lock_irq(&pool->lock);
@@ -235,12 +233,12 @@ static void emit_info(struct cdp_pool *pool, char *result, unsigned int maxlen)
 	tail = active->nr + (frozen ? frozen->nr : 0);
 	journal = pool->journal.head - pool->journal.tail_seq;
 	spin_unlock_irq(&pool->index.tail_lock);
-	cdp_metadata_blocks(&pool->metadata, &metadata_free, &metadata_blocks);
+	metadata_blocks = pool->metadata.super.nr_metadata_blocks;
 
 	DMEMIT("%s %llu %llu/%llu %llu/%llu %llu/%llu %llu %u %u %llu",
 	       cdp_mode_name(pool->mode), time,
 	       pool->nr_data_blocks - data_free, pool->nr_data_blocks,
-	       metadata_blocks - metadata_free, metadata_blocks,
+	       metadata_blocks - READ_ONCE(pool->metadata_free), metadata_blocks,
 	       journal, pool->journal.blocks, tail,
 	       READ_ONCE(pool->catalog.nr_volumes), READ_ONCE(pool->catalog.nr_marks),
 	       READ_ONCE(pool->checkpoints));

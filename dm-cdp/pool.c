@@ -7,7 +7,6 @@
 #include <linux/uuid.h>
 
 enum {
-	SECTORS_PER_UNIT = CDP_UNIT_SIZE >> SECTOR_SHIFT,
 	DEFAULT_JOURNAL_BLOCKS = 16384,		/* 64 MiB */
 	JOURNAL_SHARE = 16,			/* but not more than a 16th of the device */
 	NR_SPLITS = 64,
@@ -93,7 +92,7 @@ static int rw_label(struct cdp_pool *pool, struct page *page, blk_opf_t opf)
 
 static u64 default_journal_blocks(sector_t sectors)
 {
-	u64 share = div_u64(sectors, SECTORS_PER_UNIT * JOURNAL_SHARE);
+	u64 share = div_u64(sectors, CDP_UNIT_SECTORS * JOURNAL_SHARE);
 
 	return clamp_t(u64, share, CDP_MIN_JOURNAL_BLOCKS, DEFAULT_JOURNAL_BLOCKS);
 }
@@ -207,7 +206,10 @@ static int load(struct cdp_pool *pool, char **error)
 	pool->index.tree_newest = super->time;
 	cdp_metadata_tree_root(&pool->metadata, &pool->index.root);
 
-	r = cdp_space_init(&pool->space, super->nr_data_blocks);
+	r = mempool_init_page_pool(&pool->partial_pages, CDP_PARTIAL_BATCH,
+				   get_order(pool->block_sectors << SECTOR_SHIFT));
+	if (!r)
+		r = cdp_space_init(&pool->space, super->nr_data_blocks);
 	if (r)
 		return r;
 	r = cdp_metadata_load_space(&pool->metadata, &pool->space);
@@ -229,7 +231,8 @@ static int make_workers(struct cdp_pool *pool)
 
 	pool->wq = alloc_ordered_workqueue("cdp-checkpoint", WQ_MEM_RECLAIM);
 	pool->io_wq = alloc_workqueue("cdp-io", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 0);
-	if (!pool->wq || !pool->io_wq)
+	pool->journal_wq = alloc_workqueue("cdp-journal", WQ_MEM_RECLAIM | WQ_HIGHPRI, 1);
+	if (!pool->wq || !pool->io_wq || !pool->journal_wq)
 		return -ENOMEM;
 	r = bioset_init(&pool->splits, NR_SPLITS, offsetof(struct cdp_split, bio),
 			BIOSET_NEED_BVECS);
@@ -242,7 +245,10 @@ static void destroy(struct cdp_pool *pool)
 		destroy_workqueue(pool->wq);
 	if (pool->io_wq)
 		destroy_workqueue(pool->io_wq);
+	if (pool->journal_wq)
+		destroy_workqueue(pool->journal_wq);
 	cdp_journal_destroy(&pool->journal);
+	mempool_exit(&pool->partial_pages);
 	bioset_exit(&pool->splits);
 	cdp_index_exit(&pool->index);
 	cdp_catalog_exit(&pool->catalog);
@@ -290,14 +296,11 @@ static struct cdp_pool *create(struct mapped_device *md, struct block_device *me
 		r = open_devices(pool, block_sectors, error);
 	if (!r)
 		r = load(pool, error);
-	if (!r) {
-		*error = "what was replayed cannot be written to the metadata device";
-		r = cdp_checkpoint_start(pool);
-	}
 	if (r) {
 		destroy(pool);
 		return ERR_PTR(r);
 	}
+	cdp_checkpoint_start(pool);
 	return pool;
 }
 
@@ -331,6 +334,10 @@ static struct cdp_pool *reuse(struct cdp_pool *pool, struct block_device *metada
 		*error = "the pool is open with other devices or another block size";
 		return ERR_PTR(-EBUSY);
 	}
+	if (READ_ONCE(pool->mode) == CDP_MODE_FAIL) {
+		*error = "the pool's table had been removed: close its volumes and views first";
+		return ERR_PTR(-EBUSY);
+	}
 	pool->refs++;
 	return pool;
 }
@@ -355,6 +362,8 @@ struct cdp_pool *cdp_pool_get(struct mapped_device *md, struct block_device *met
 			list_add(&pool->list, &pools);
 		}
 	}
+	if (!IS_ERR(pool))
+		pool->nr_tables++;
 	mutex_unlock(&pools_mutex);
 	return pool;
 }
@@ -375,14 +384,20 @@ struct cdp_pool *cdp_pool_find(struct mapped_device *md)
  * Closing.  No target is left, so no bio is: what may still run is the workers' own, and
  * destroying their queues waits for it.
  */
+static void put(struct cdp_pool *pool)
+{
+	lockdep_assert_held(&pools_mutex);
+	if (--pool->refs)
+		return;
+	cdp_checkpoint_stop(pool);
+	list_del(&pool->list);
+	destroy(pool);
+}
+
 void cdp_pool_put(struct cdp_pool *pool)
 {
 	mutex_lock(&pools_mutex);
-	if (!--pool->refs) {
-		cdp_checkpoint_stop(pool);
-		list_del(&pool->list);
-		destroy(pool);
-	}
+	put(pool);
 	mutex_unlock(&pools_mutex);
 }
 
@@ -415,10 +430,23 @@ const char *cdp_pool_add_target(struct cdp_pool *pool, struct cdp_target *target
 	return error;
 }
 
+/*
+ * dm counts the internal suspends of a device; two tables of one device, of which one is not
+ * active yet, are two targets here.  So each gives back what was counted for it.
+ */
+static void resume_target(struct cdp_target *target)
+{
+	if (!target->suspended)
+		return;
+	target->suspended = false;
+	dm_internal_resume(dm_table_get_md(target->ti->table));
+}
+
 void cdp_pool_remove_target(struct cdp_pool *pool, struct cdp_target *target)
 {
 	mutex_lock(&pools_mutex);
 	list_del(&target->list);
+	resume_target(target);
 	mutex_unlock(&pools_mutex);
 }
 
@@ -427,20 +455,44 @@ void cdp_pool_suspend(struct cdp_pool *pool)
 	struct cdp_target *target;
 
 	mutex_lock(&pools_mutex);
-	pool->suspended = true;
-	list_for_each_entry(target, &pool->targets, list)
+	WRITE_ONCE(pool->suspended, true);
+	list_for_each_entry(target, &pool->targets, list) {
+		if (target->suspended)
+			continue;
+		target->suspended = true;
 		dm_internal_suspend_noflush(dm_table_get_md(target->ti->table));
+	}
 	mutex_unlock(&pools_mutex);
+}
+
+static void resume_targets(struct cdp_pool *pool)
+{
+	struct cdp_target *target;
+
+	lockdep_assert_held(&pools_mutex);
+	list_for_each_entry(target, &pool->targets, list)
+		resume_target(target);
+	WRITE_ONCE(pool->suspended, false);
 }
 
 void cdp_pool_resume(struct cdp_pool *pool)
 {
-	struct cdp_target *target;
-
 	mutex_lock(&pools_mutex);
-	if (pool->suspended)
-		list_for_each_entry(target, &pool->targets, list)
-			dm_internal_resume(dm_table_get_md(target->ti->table));
-	pool->suspended = false;
+	resume_targets(pool);
+	mutex_unlock(&pools_mutex);
+}
+
+/*
+ * With the last table goes whoever could resume the volumes or send a message.  They hold the
+ * devices below, but from here on all I/O fails, and fails at once.
+ */
+void cdp_pool_put_table(struct cdp_pool *pool)
+{
+	mutex_lock(&pools_mutex);
+	if (!--pool->nr_tables && pool->refs > 1) {
+		cdp_pool_set_mode(pool, CDP_MODE_FAIL, "its table was removed under its volumes");
+		resume_targets(pool);
+	}
+	put(pool);
 	mutex_unlock(&pools_mutex);
 }

@@ -5,17 +5,21 @@
  * Who runs what
  *   map(), end_io	reads and writes: tails, tree lookups, allocation, time
  *   pool->wq		(ordered) checkpoints; it alone changes the metadata device
- *   pool->io_wq	bios that could not go on in map(): cold reads, sub-block
- *			writes, journal rounds that start from an interrupt
+ *   pool->io_wq	bios that could not go on in map(): cold reads, sub-block writes
+ *   pool->journal_wq	journal rounds that start from an interrupt; cold reads are not to
+ *			hold them up
  *   messages		catalog changes, under the catalog's mutex
  *
  * Lock order
- *   catalog.mutex
+ *   pools mutex (pool.c): takes md->suspend_lock in dm_internal_suspend and _resume
+ *   catalog.mutex: a checkpoint takes it, and writes may wait for the checkpoint; so who
+ *     holds it allocates with NOIO
  *     partial_mutex
  *       gate.drain_mutex
  *     index.lock
  *       pool.lock (irq-safe)
  *       index.tail_lock (irq-safe)
+ *   ti_mutex, checkpoint_done.lock (irq-safe): nothing is taken under them
  */
 #ifndef DM_CDP_POOL_H
 #define DM_CDP_POOL_H
@@ -29,16 +33,19 @@
 
 #include <linux/bio.h>
 #include <linux/device-mapper.h>
+#include <linux/mempool.h>
 #include <linux/workqueue.h>
 
 #define DM_MSG_PREFIX "cdp"
+
+enum { CDP_PARTIAL_BATCH = 32 };	/* sub-block writes at a time */
 
 enum cdp_mode {
 	CDP_MODE_WRITE,
 	CDP_MODE_NO_DATA_SPACE,		/* writes fail with ENOSPC, all else goes on */
 	CDP_MODE_NO_METADATA_SPACE,	/* ditto */
 	CDP_MODE_READ_ONLY,		/* the metadata device or the journal failed */
-	CDP_MODE_FAIL,
+	CDP_MODE_FAIL,			/* the pool's table is gone, volumes are left */
 };
 
 /* A live volume's target, or a view's. */
@@ -46,7 +53,10 @@ struct cdp_target {
 	struct list_head list;
 	struct dm_target *ti;
 	struct dm_dev *pool_dev;
+	struct dm_dev *metadata_dev;	/* the pool's, should its own table go first */
+	struct dm_dev *data_dev;
 	struct cdp_pool *pool;
+	bool suspended;			/* counted in its device's; under the pools mutex */
 	struct cdp_volume *volume;
 	struct cdp_lineage *lineage;	/* view: of its instant; live: NULL */
 	u64 instant;			/* ditto */
@@ -61,9 +71,10 @@ struct cdp_options {
 struct cdp_pool {
 	struct list_head list;		/* all pools; with refs, under the pools mutex */
 	unsigned int refs;
+	unsigned int nr_tables;		/* of the pool's own device; under the pools mutex */
 	struct mapped_device *md;
 	struct list_head targets;	/* struct cdp_target; under the pools mutex */
-	bool suspended;			/* ditto */
+	bool suspended;			/* ditto; read without by who may be late */
 	struct block_device *metadata_bdev;
 	struct block_device *data_bdev;
 
@@ -94,8 +105,12 @@ struct cdp_pool {
 	bool closing;
 	u64 checkpoint_seq;		/* journal position of the last freeze */
 	u64 tail_limit;			/* extents that the active tail may hold */
+	atomic64_t in_flight;		/* extents of writes that are not in it yet */
+	u64 metadata_free;		/* blocks, at the last checkpoint */
+	u64 max_changes;		/* of the catalog until the next checkpoint */
 
 	struct workqueue_struct *io_wq;
+	struct workqueue_struct *journal_wq;
 	struct bio_set splits;		/* struct cdp_split */
 	struct list_head throttled;	/* writes that wait for a checkpoint; under lock */
 	struct work_struct throttled_work;
@@ -104,6 +119,7 @@ struct cdp_pool {
 	struct mutex partial_mutex;	/* held while a batch is under way */
 	struct cdp_lineage *partial_lineage; /* scratch of partial_work */
 	unsigned int partial_lineage_nr;
+	mempool_t partial_pages;	/* of a block each */
 
 	struct work_struct event_work;	/* dm events from any context */
 	struct mutex ti_mutex;
@@ -118,6 +134,7 @@ struct cdp_io {
 	struct cdp_extent *extents;	/* of a write that has passed the gate, else NULL */
 	u64 pblock;			/* its blocks */
 	u64 nr;
+	unsigned int nr_extents;
 	u8 side;			/* of the gate */
 	bool fua;
 	struct list_head list;
@@ -147,6 +164,8 @@ struct cdp_pool *cdp_pool_get(struct mapped_device *md, struct block_device *met
 /* For volumes and views; NULL if there is no pool on that device. */
 struct cdp_pool *cdp_pool_find(struct mapped_device *md);
 void cdp_pool_put(struct cdp_pool *pool);
+/* A table of the pool's own device goes. */
+void cdp_pool_put_table(struct cdp_pool *pool);
 
 /* Where events are raised: the target of the active table. */
 void cdp_pool_set_target(struct cdp_pool *pool, struct dm_target *old, struct dm_target *new);
@@ -178,14 +197,22 @@ static inline u64 cdp_pool_drain(struct cdp_pool *pool)
 
 /* checkpoint.c */
 void cdp_checkpoint_init(struct cdp_pool *pool);
-/* The first one, which puts what was replayed into the index: 0 or -EIO.  Then the timer. */
-int cdp_checkpoint_start(struct cdp_pool *pool);
+/*
+ * The first one, which puts what was replayed into the index.  Then the timer.  If it fails the
+ * pool is read-only, and what can be read is served.
+ */
+void cdp_checkpoint_start(struct cdp_pool *pool);
+/* A last one for now; until it is resumed only messages start one. */
+void cdp_checkpoint_pause(struct cdp_pool *pool);
+void cdp_checkpoint_resume(struct cdp_pool *pool);
 /* Stops the timer; a last one puts everything into the index. */
 void cdp_checkpoint_stop(struct cdp_pool *pool);
 /* Starts one if none is under way.  Any context. */
 void cdp_checkpoint_kick(struct cdp_pool *pool);
 /* Runs one that covers everything completed so far: 0, or -EIO.  Sleeps. */
 int cdp_checkpoint_run(struct cdp_pool *pool);
+/* May this change be made?  0; -EAGAIN: after a checkpoint; -ENOSPC.  Under the catalog's mutex. */
+int cdp_checkpoint_admits(const struct cdp_pool *pool, const struct cdp_record *record);
 /* After a write: is the tail or the journal full enough for one?  Any context. */
 void cdp_checkpoint_poll(struct cdp_pool *pool);
 

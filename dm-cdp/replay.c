@@ -23,10 +23,7 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
-enum {
-	UNIT_SECTORS = CDP_UNIT_SIZE >> SECTOR_SHIFT,
-	WINDOW = CDP_ROUND_BLOCKS,	/* blocks read at a time */
-};
+enum { WINDOW = CDP_ROUND_BLOCKS };	/* blocks read at a time */
 
 struct replay {
 	struct cdp_pool *pool;
@@ -123,7 +120,8 @@ static int apply_block(struct replay *replay, unsigned int i)
 			break;
 	}
 	if (r)
-		*replay->error = "the journal holds a record that does not fit the pool";
+		*replay->error = r == -ENOMEM ? "out of memory" :
+				 "the journal holds a record that does not fit the pool";
 	return r;
 }
 
@@ -148,13 +146,13 @@ static int data_match(struct replay *replay, const struct cdp_record *record)
 
 	if (record->pblock + nr > pool->nr_data_blocks)
 		return -EINVAL;
-	for (units = (nr << pool->block_shift) / UNIT_SECTORS; units; units--) {
+	for (units = (nr << pool->block_shift) / CDP_UNIT_SECTORS; units; units--) {
 		int r = read_data(pool, sector, replay->window, 1);
 
 		if (r)
 			return r;
 		csum = crc32c(csum, replay->window, CDP_UNIT_SIZE);
-		sector += UNIT_SECTORS;
+		sector += CDP_UNIT_SECTORS;
 	}
 	return csum == record->csum;
 }
@@ -242,20 +240,18 @@ static int next_block(struct replay *replay)
 
 /*
  * Does a later block say that the one where replay ended had become durable?  Then it
- * was not torn by the crash: it is damaged, and what was acknowledged stands behind it.  A
- * later round begins at most a round further on.
+ * was not torn by the crash: it is damaged, and what was acknowledged stands behind it.  All
+ * of the ring is looked through: more than one round may be damaged.
  */
 static int check_end(struct replay *replay)
 {
 	struct cdp_pool *pool = replay->pool;
-	u64 end = replay->seq;
-	unsigned int i;
+	u64 end = replay->seq, stop = pool->metadata.super.journal_seq + pool->journal.blocks;
 	int r = 0;
 
-	for (i = 0; i < CDP_ROUND_BLOCKS && !r; i++) {
+	while (++replay->seq < stop && !r) {
 		struct cdp_journal_header header;
 
-		replay->seq++;
 		r = fill_window(replay);
 		if (r || cdp_journal_open(&header, replay->window + CDP_UNIT_SIZE *
 					  (replay->seq - replay->window_seq),

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "node.h"
 #include "super.h"
 
 #include <linux/build_bug.h>
@@ -7,10 +8,8 @@
 #include <asm/byteorder.h>
 
 enum {
-	SECTORS_PER_UNIT = CDP_UNIT_SIZE >> 9,
 	DATA_ALIGNMENT = 2048,		/* sectors: data blocks start at a MiB */
 	SUMMED_SIZE = 512,
-	MAX_TREE_DEPTH = 12,
 };
 
 static __le32 summed_csum(const void *block)
@@ -21,7 +20,7 @@ static __le32 summed_csum(const void *block)
 
 u64 cdp_data_start(u64 journal_blocks)
 {
-	u64 sectors = (journal_blocks + 1) * SECTORS_PER_UNIT;
+	u64 sectors = (journal_blocks + 1) * CDP_UNIT_SECTORS;
 
 	return (sectors + DATA_ALIGNMENT - 1) / DATA_ALIGNMENT * DATA_ALIGNMENT;
 }
@@ -35,6 +34,7 @@ void cdp_super_pack(void *block, const struct cdp_super *super)
 	d->version = cpu_to_le32(CDP_FORMAT_VERSION);
 	d->magic = cpu_to_le64(CDP_SUPER_MAGIC);
 	memcpy(d->uuid, super->uuid, sizeof(d->uuid));
+	d->compat = cpu_to_le64(super->compat);
 	d->generation = cpu_to_le64(super->generation);
 	d->time = cpu_to_le64(super->time);
 	d->journal_seq = cpu_to_le64(super->journal_seq);
@@ -82,7 +82,7 @@ static const char *super_bounds(const struct cdp_super *s)
 		return "superblock: number of data blocks is out of range";
 	if (s->used_data_blocks > s->nr_data_blocks)
 		return "superblock: more data blocks in use than there are";
-	if (s->tree_depth > MAX_TREE_DEPTH)
+	if (s->tree_depth > CDP_MAX_DEPTH)
 		return "superblock: index is too deep";
 	if (s->time >> CDP_TIME_BITS)
 		return "superblock: time is out of range";
@@ -107,6 +107,7 @@ const char *cdp_super_unpack(struct cdp_super *super, const void *block)
 		return "superblock: not written for this place";
 
 	memcpy(super->uuid, d->uuid, sizeof(super->uuid));
+	super->compat = le64_to_cpu(d->compat);
 	super->generation = le64_to_cpu(d->generation);
 	super->time = le64_to_cpu(d->time);
 	super->journal_seq = le64_to_cpu(d->journal_seq);

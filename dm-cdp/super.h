@@ -10,8 +10,11 @@
 #include <linux/types.h>
 #include <linux/dm-cdp.h>
 
+enum { CDP_UNIT_SECTORS = CDP_UNIT_SIZE >> 9 };
+
 struct cdp_super {
 	u8 uuid[16];
+	u64 compat;		/* feature bits of others, kept as they are */
 	u64 generation;
 	u64 time;
 	u64 journal_seq;

@@ -76,14 +76,6 @@ struct cdp_extent *cdp_extents_alloc(u32 volume, u64 lba, u64 nr, unsigned int m
 	return first;
 }
 
-/* At most 7 extents of each lower level at either end. */
-u64 cdp_extents_max(u64 nr, unsigned int max_level)
-{
-	u64 ends = 14 * max_level;
-
-	return min(nr, (nr >> (max_level * CDP_LEVEL_SHIFT)) + ends + 1);
-}
-
 static void insert(struct cdp_tail *tail, struct cdp_extent *extent)
 {
 	struct rb_node **link = &tail->root.rb_node, *parent = NULL;

@@ -51,9 +51,6 @@ struct cdp_extent *cdp_extents_alloc(u32 volume, u64 lba, u64 nr, unsigned int m
 				     gfp_t gfp);
 void cdp_extents_free(struct cdp_extent *extents);
 
-/* How many extents cdp_extents_alloc() makes of nr blocks, at most. */
-u64 cdp_extents_max(u64 nr, unsigned int max_level);
-
 /* Adds the extents of a chain; they are pending. */
 void cdp_tail_add(struct cdp_tail *tail, struct cdp_extent *extents);
 

@@ -768,9 +768,8 @@ int cdp_tree_merge(struct cdp_tree *tree, struct cdp_tree_root *root,
 	struct merge *m;
 	int r;
 
-	m = kvmalloc(sizeof(*m), GFP_NOIO);
-	if (!m)
-		return -ENOMEM;
+	/* A pool must not become read-only for want of some memory. */
+	m = kvmalloc(sizeof(*m), GFP_NOIO | __GFP_NOFAIL);
 	m->writer = (struct writer) { .tree = tree, .root = root, .room = ROOM };
 	m->source = source;
 	m->last = first_key;

@@ -5,6 +5,7 @@
 #include "pool.h"
 #include "compat/compat.h"
 
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 static struct cdp_io *bio_io(struct bio *bio)
@@ -25,6 +26,10 @@ static void target_destroy(struct cdp_target *t)
 			cdp_pool_remove_target(t->pool, t);
 		cdp_pool_put(t->pool);
 	}
+	if (t->data_dev)
+		dm_put_device(t->ti, t->data_dev);
+	if (t->metadata_dev)
+		dm_put_device(t->ti, t->metadata_dev);
 	if (t->pool_dev)
 		dm_put_device(t->ti, t->pool_dev);
 	kvfree(t->lineage);
@@ -51,6 +56,20 @@ static int find_pool(struct cdp_target *t, const char *path)
 		return -EINVAL;
 	}
 	return 0;
+}
+
+/* The pool's devices must not go before the pool, which this target keeps. */
+static int hold_device(struct cdp_target *t, const struct block_device *bdev,
+		       struct dm_dev **dev)
+{
+	char path[32];
+	int r;
+
+	snprintf(path, sizeof(path), "%u:%u", MAJOR(bdev->bd_dev), MINOR(bdev->bd_dev));
+	r = dm_get_device(t->ti, path, dm_table_get_mode(t->ti->table), dev);
+	if (r)
+		t->ti->error = "the pool's devices cannot be opened";
+	return r;
 }
 
 static int find_volume(struct cdp_target *t, const char *name)
@@ -100,6 +119,10 @@ static struct cdp_target *target_create(struct dm_target *ti, char **argv, int *
 	ti->per_io_data_size = sizeof(struct cdp_io);
 	*r = find_pool(t, argv[0]);
 	if (!*r)
+		*r = hold_device(t, t->pool->metadata_bdev, &t->metadata_dev);
+	if (!*r)
+		*r = hold_device(t, t->pool->data_bdev, &t->data_dev);
+	if (!*r)
 		*r = find_volume(t, argv[1]);
 	return t;
 }
@@ -136,8 +159,10 @@ static int volume_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 static int set_instant(struct cdp_target *t, const char *arg)
 {
 	struct cdp_pool *pool = t->pool;
+	unsigned int noio;
 	int r;
 
+	noio = memalloc_noio_save();
 	mutex_lock(&pool->catalog.mutex);
 	r = cdp_parse_instant(pool, t->volume, arg, &t->instant);
 	if (!r) {
@@ -148,6 +173,7 @@ static int set_instant(struct cdp_target *t, const char *arg)
 		}
 	}
 	mutex_unlock(&pool->catalog.mutex);
+	memalloc_noio_restore(noio);
 	if (r)
 		t->ti->error = "no such instant: it is ahead, before the volume, or no mark of it";
 	else

@@ -6,5 +6,6 @@ typedef unsigned int gfp_t;
 
 #define GFP_KERNEL 0
 #define GFP_NOIO 0
+#define __GFP_NOFAIL 0
 
 #endif
