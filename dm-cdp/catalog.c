@@ -2,6 +2,7 @@
 #include "catalog.h"
 
 #include <linux/err.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
@@ -179,11 +180,12 @@ static int prepare_create(struct cdp_catalog *catalog, struct cdp_change *change
 	const struct cdp_record *r = &change->record;
 	struct cdp_volume *volume;
 
-	if (cdp_catalog_volume(catalog, r->name) ||
-	    cdp_catalog_volume_by_id(catalog, r->volume) ||
-	    find_by_id(&catalog->deleted, r->volume))
+	if (cdp_catalog_volume(catalog, r->name))
 		return -EEXIST;
-	if (!r->volume || r->volume >= (1U << CDP_VOLUME_BITS) - 1)
+	if (r->volume != catalog->next_volume)
+		return -EINVAL;
+	/* The superblock has to hold the number after it. */
+	if (!r->volume || r->volume >= (1 << CDP_VOLUME_BITS) - 1)
 		return -ENOSPC;
 	if (!r->nr_sectors || r->nr_sectors % catalog->block_sectors ||
 	    (r->nr_sectors / catalog->block_sectors) >> CDP_LBA_BITS)
@@ -335,8 +337,7 @@ static void apply_create(struct cdp_catalog *catalog, struct cdp_change *change)
 	apply_branches(catalog, change);
 	list_add_tail(&change->volume->list, &catalog->volumes);
 	catalog->nr_volumes++;
-	if (change->volume->id >= catalog->next_volume)
-		catalog->next_volume = change->volume->id + 1;
+	catalog->next_volume = change->volume->id + 1;
 }
 
 static void apply_delete(struct cdp_catalog *catalog, struct cdp_change *change)

@@ -89,9 +89,9 @@ bool cdp_mark_covers(const struct cdp_mark *mark, const struct cdp_volume *volum
 
 /*
  * Checks the record against the catalog and allocates what applying it needs.
- * Returns the change, or ERR_PTR: -EEXIST (name or number is taken), -ENOENT (no such
- * volume, mark or instant), -EBUSY (volume is in use), -EINVAL, -ENOSPC (numbers
- * used up), -ENOMEM.
+ * Returns the change, or ERR_PTR: -EEXIST (name is taken), -ENOENT (no such volume, mark or
+ * instant), -EBUSY (volume is in use), -EINVAL (not the next number, a size, a time),
+ * -ENOSPC (numbers used up), -ENOMEM.
  */
 struct cdp_change *cdp_change_prepare(struct cdp_catalog *catalog,
 				      const struct cdp_record *record);

@@ -7,5 +7,6 @@
 #define min_t(type, a, b) ((type)(a) < (type)(b) ? (type)(a) : (type)(b))
 #define max_t(type, a, b) ((type)(a) > (type)(b) ? (type)(a) : (type)(b))
 #define clamp_t(type, val, lo, hi) min_t(type, max_t(type, val, lo), hi)
+#define swap(a, b) do { typeof(a) tmp_ = (a); (a) = (b); (b) = tmp_; } while (0)
 
 #endif

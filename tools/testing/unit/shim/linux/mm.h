@@ -5,7 +5,9 @@
 #include <linux/slab.h>
 
 #define kvmalloc kmalloc
+#define kvzalloc kzalloc
 #define kvcalloc kcalloc
+#define kvmalloc_array kcalloc
 #define kvfree kfree
 
 #endif

@@ -6,16 +6,29 @@
 #include <linux/gfp.h>
 #include <linux/types.h>
 
+/* A test's: the how manieth allocation from now on fails; 0: none. */
+__attribute__((weak)) unsigned int shim_fail_alloc;
+
+static inline bool shim_alloc_fails(void)
+{
+	return shim_fail_alloc && !--shim_fail_alloc;
+}
+
 static inline void *kmalloc(size_t size, gfp_t gfp)
 {
 	(void)gfp;
-	return malloc(size);
+	return shim_alloc_fails() ? NULL : malloc(size);
 }
 
 static inline void *kcalloc(size_t n, size_t size, gfp_t gfp)
 {
 	(void)gfp;
-	return calloc(n, size);
+	return shim_alloc_fails() ? NULL : calloc(n, size);
+}
+
+static inline void *kzalloc(size_t size, gfp_t gfp)
+{
+	return kcalloc(1, size, gfp);
 }
 
 static inline void kfree(const void *p)
