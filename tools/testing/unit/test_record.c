@@ -217,6 +217,23 @@ static void lengths_are_those_of_the_document(void **state)
 	assert_int_equal(CDP_RECORD_MAX, 80 + CDP_MARK_VOLUMES * 4);
 }
 
+static void what_is_reserved_is_written_as_zero(void **state)
+{
+	struct cdp_record r = { .type = CDP_REC_MARK, .nr_volumes = 1, .volumes = { ~0U } };
+	u8 buf[CDP_RECORD_MAX] __attribute__((aligned(8)));
+	static const u8 zeroes[64];
+
+	memset(buf, 0xee, sizeof(buf));
+	assert_int_equal(cdp_record_pack(buf, &r), 88);
+	assert_memory_equal(buf + 84, zeroes, 4);
+	memset(buf, 0xee, sizeof(buf));
+	assert_int_equal(cdp_record_pack(buf, &(struct cdp_record){ .type = CDP_REC_UNMARK }), 16);
+	assert_memory_equal(buf + 4, zeroes, 4);
+	init();
+	cdp_journal_seal(block);
+	assert_memory_equal(block + AT(reserved), zeroes, 6);
+}
+
 /*
  * Blocks
  */
@@ -534,6 +551,7 @@ int main(void)
 		cmocka_unit_test(a_block_holds_126_writes),
 		cmocka_unit_test(an_empty_block_has_no_record),
 		cmocka_unit_test(lengths_are_those_of_the_document),
+		cmocka_unit_test(what_is_reserved_is_written_as_zero),
 		cmocka_unit_test(no_bit_of_a_block_may_flip),
 		cmocka_unit_test(a_torn_block_is_refused),
 		cmocka_unit_test(a_block_is_of_one_pool_and_one_place),

@@ -6,7 +6,9 @@
 #include "space.h"
 
 #include <linux/bitmap.h>
+#include <linux/errno.h>
 #include <linux/minmax.h>
+#include <linux/slab.h>
 
 enum { REGION_SHIFT = 15 };	/* as in space.c */
 
@@ -33,6 +35,7 @@ static const u64 sizes[] = {
 static void start(u64 nr)
 {
 	m = (struct model) { .nr = nr };
+	memset(&m.space, 0xee, sizeof(m.space));
 	m.used = calloc(nr, 1);
 	m.committed = calloc(nr, 1);
 	m.dirty = calloc(nr / 64 + 1, 1);
@@ -220,6 +223,19 @@ static void load_and_claim(void)
 	check_all();
 }
 
+static void without_memory_there_is_no_bitmap(void **state)
+{
+	unsigned int nth;
+
+	for (nth = 1; nth <= 4; nth++) {
+		shim_fail_alloc = nth;
+		assert_int_equal(cdp_space_init(&m.space, 100000), -ENOMEM);
+	}
+	assert_int_equal(cdp_space_init(&m.space, 100000), 0);
+	cdp_space_exit(&m.space);
+	cdp_space_exit(&m.space);	/* again, as what was never begun */
+}
+
 static void every_block_is_handed_out_once(void **state)
 {
 	static const u64 most[] = { 1, 17, 512, 20000 };
@@ -363,6 +379,7 @@ static void blocks_beyond_2_to_the_32_are_blocks_too(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_memory_there_is_no_bitmap),
 		cmocka_unit_test(every_block_is_handed_out_once),
 		cmocka_unit_test(what_is_loaded_or_claimed_is_not_handed_out),
 		cmocka_unit_test(any_steps_leave_what_the_model_has),
