@@ -268,13 +268,17 @@ static void a_mark_of_all_covers_what_was_there_before_it(void **state)
 	assert_int_equal(create("a", 10), 0);
 	assert_int_equal(mark("all", 20), 0);
 	assert_int_equal(mark_two("one", 1, 0, 21), 0);
-	assert_int_equal(create("b", 30), 0);
+	assert_int_equal(create("b", 20), 0);	/* as early as one may be that it does not cover */
+	assert_int_equal(create("c", 30), 0);
+	assert_int_equal(mark_two("two", 1, 3, 31), 0);
 	a = cdp_catalog_volume(&c, "a");
 	b = cdp_catalog_volume(&c, "b");
 	assert_true(cdp_mark_covers(cdp_catalog_mark(&c, "all"), a));
 	assert_false(cdp_mark_covers(cdp_catalog_mark(&c, "all"), b));
 	assert_true(cdp_mark_covers(cdp_catalog_mark(&c, "one"), a));
 	assert_false(cdp_mark_covers(cdp_catalog_mark(&c, "one"), b));
+	assert_true(cdp_mark_covers(cdp_catalog_mark(&c, "two"), cdp_catalog_volume(&c, "c")));
+	assert_false(cdp_mark_covers(cdp_catalog_mark(&c, "two"), b));
 	stop();
 }
 

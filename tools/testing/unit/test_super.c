@@ -343,6 +343,29 @@ static void each_field_of_a_label_has_its_bounds(void **state)
 	judge(fields, ARRAY_SIZE(fields), unpack_label);
 }
 
+static void a_journal_has_16_to_2_to_the_20_blocks(void **state)
+{
+	static const u64 sizes[] = { 16, 1 << 20 };
+	struct cdp_super s = sound_super();
+	struct cdp_label l = sound_label();
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		s.journal_blocks = l.journal_blocks = sizes[i];
+		s.data_start = l.data_start = cdp_data_start(sizes[i]);
+		cdp_super_pack(block, &s);
+		assert_null(unpack_super());
+		cdp_label_pack(block, &l);
+		assert_null(unpack_label());
+	}
+	s.journal_blocks = l.journal_blocks = 15;
+	s.data_start = l.data_start = cdp_data_start(15);
+	cdp_super_pack(block, &s);
+	says(unpack_super(), "journal size");
+	cdp_label_pack(block, &l);
+	says(unpack_label(), "sizes");
+}
+
 static void only_incompatible_features_keep_a_pool_shut(void **state)
 {
 	const struct cdp_super s = sound_super();
@@ -396,6 +419,7 @@ int main(void)
 		cmocka_unit_test(what_is_behind_the_sector_does_not_count),
 		cmocka_unit_test(each_field_of_a_superblock_has_its_bounds),
 		cmocka_unit_test(each_field_of_a_label_has_its_bounds),
+		cmocka_unit_test(a_journal_has_16_to_2_to_the_20_blocks),
 		cmocka_unit_test(only_incompatible_features_keep_a_pool_shut),
 		cmocka_unit_test(devices_belong_together_or_not),
 	};
