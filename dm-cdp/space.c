@@ -8,6 +8,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/vmalloc.h>
 
 enum {
 	REGION_SHIFT	= 15,
@@ -33,8 +34,9 @@ int cdp_space_init(struct cdp_space *space, u64 nr_blocks)
 	space->nr_regions = (nr_blocks + REGION_BLOCKS - 1) >> REGION_SHIFT;
 	words = cdp_space_words(space);
 	space->region_free = kvcalloc(space->nr_regions, sizeof(u32), GFP_KERNEL);
-	space->allocated = kvcalloc(words, sizeof(u64), GFP_KERNEL);
-	space->committed = kvcalloc(words, sizeof(u64), GFP_KERNEL);
+	/* kvcalloc() ends at 2 GiB. */
+	space->allocated = vcalloc(words, sizeof(u64));
+	space->committed = vcalloc(words, sizeof(u64));
 	space->dirty = kvcalloc(BITS_TO_LONGS(words), sizeof(long), GFP_KERNEL);
 	if (!space->region_free || !space->allocated || !space->committed || !space->dirty) {
 		cdp_space_exit(space);

@@ -353,10 +353,12 @@ static void a_run_is_as_long_as_asked_where_there_is_room(void **state)
 	stop();
 }
 
-/* Bit numbers of 32 bits end at 16 TiB of 4 KiB blocks. */
-static void blocks_beyond_2_to_the_32_are_blocks_too(void **state)
+/*
+ * Of 4 KiB blocks, bit numbers of 32 bits end at 16 TiB, and bitmaps of 2 GiB at 64.
+ */
+static void a_large_device_has_blocks_too(void **state)
 {
-	const u64 far = 1ULL << 32;
+	const u64 far = 1ULL << 34;
 	struct cdp_space s;
 	u64 block;
 
@@ -386,7 +388,7 @@ int main(void)
 		cmocka_unit_test(a_full_device_gives_out_what_comes_back),
 		cmocka_unit_test(writes_follow_each_other_and_go_round),
 		cmocka_unit_test(a_run_is_as_long_as_asked_where_there_is_room),
-		cmocka_unit_test(blocks_beyond_2_to_the_32_are_blocks_too),
+		cmocka_unit_test(a_large_device_has_blocks_too),
 	};
 
 	random_start();
