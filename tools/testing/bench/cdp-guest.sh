@@ -10,7 +10,7 @@
 #
 # Each repetition of a target starts on new, empty devices.
 
-set -euo pipefail
+set -Eeuo pipefail
 
 : "${DEVICES:?}" "${TARGETS:?}" "${JOBS:?}" "${REPEAT:?}" "${RUNTIME:?}" "${RAMP:?}" "${VOLUME_MIB:?}"
 : "${SUSTAIN:?}" "${HISTORY:?}" "${ALSO?}" "${KO:?}" "${DM_TIME:?}" "${OUT:?}"
@@ -237,7 +237,7 @@ thin_snap_after()
 	local i
 
 	rm /run/snapshots
-	wait $snapper
+	wait "$snapper"
 	for ((i = 1; i <= $(</run/snapshots.last); i++)); do
 		dmsetup message bench-pool 0 "delete $i"
 	done
@@ -329,10 +329,20 @@ hook()
 	! declare -F "$f" > /dev/null || "$f"
 }
 
+# It has to end well, without an error in any of its jobs, and to have done
+# something in the time that counts.
 run_fio()
 {
-	fio --name=bench --filename="$disk" --direct=1 --ioengine=libaio --thread --group_reporting "$@" \
-		--percentile_list=50:99:99.9 --output-format=json --output=/run/fio.json
+	if ! fio --name=bench --filename="$disk" --direct=1 --ioengine=libaio --thread --group_reporting "$@" \
+		--percentile_list=50:99:99.9 --output-format=json --output=/run/fio.json > /run/fio.log 2>&1 ||
+		! jq -e 'all(.jobs[]; .error == 0 and .read.total_ios + .write.total_ios > 0)' /run/fio.json > /run/fio.ok
+	then
+		echo "bench: fio failed on $disk: $*" >&2
+		cat /run/fio.log >&2
+		jq -c '.jobs[] | {error, reads: .read.total_ios, writes: .write.total_ios}' /run/fio.json >&2 ||
+			head -n 20 /run/fio.json >&2
+		return 1
+	fi
 }
 
 fill()
@@ -358,7 +368,7 @@ iops()
 # run_job <device> <target> <job> <repetition>
 run_job()
 {
-	local runtime=$RUNTIME size=$VOLUME_MIB args
+	local runtime=$RUNTIME size=$VOLUME_MIB args result
 
 	case $2:$3 in
 	thin-fresh:*read*) return ;;
@@ -373,9 +383,10 @@ run_job()
 	run_fio "${args[@]}" --size="${size}m" --randseed=$((1000 + $4)) \
 		--time_based --runtime="${runtime}ms" --ramp_time="${RAMP}ms"
 	hook "$2" after
-	echo "iops $1 $2 $3 $(iops)" >> "$raw"
+	result=$(iops)
+	echo "iops $1 $2 $3 $result" >> "$raw"
 	latencies "lat $1 $2 $3" >> "$raw"
-	echo "$1 $2 $3: $(iops)"
+	echo "$1 $2 $3: $result"
 }
 
 # run_target <device> <target> <repetition>
@@ -415,10 +426,33 @@ setup()
 	devices_load
 }
 
+# Whatever a failure left up, the topmost first.
+# shellcheck disable=SC2317
+cleanup()
+{
+	local status=$? device
+
+	trap - EXIT ERR
+	set +e
+	rm -f /run/snapshots
+	wait
+	if ((status)); then
+		for device in snap cdp thin linear origin pool data; do
+			[[ ! -e /dev/mapper/bench-$device ]] || dmsetup remove --force --retry "bench-$device"
+		done
+		null_blk_remove
+		[[ ! -d /sys/module/brd ]] || modprobe -r brd
+		[[ ! -d /sys/module/dm_cdp ]] || rmmod dm_cdp
+	fi
+	exit "$status"
+}
+
 main()
 {
 	local repetition device target
 
+	trap cleanup EXIT
+	trap 'echo "bench: failed, ${FUNCNAME[*]:-} line $LINENO: $BASH_COMMAND" >&2' ERR
 	setup
 	for ((repetition = 1; repetition <= REPEAT; repetition++)); do
 		for device in $DEVICES; do
@@ -428,7 +462,10 @@ main()
 		done
 	done
 	devices_unload
-	[[ " $TARGETS " != *" cdp "* ]] || also_measured
+	if [[ " $TARGETS " == *" cdp "* ]]; then
+		also_measured
+		rmmod dm_cdp		# nothing has it in use
+	fi
 }
 
-main
+main; exit

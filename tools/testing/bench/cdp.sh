@@ -18,7 +18,7 @@
 #
 # Results: out/bench/dm-cdp.csv, dm-cdp-latency.csv, dm-cdp-also.csv, dm-cdp.svg
 
-set -euo pipefail
+set -Eeuo pipefail
 
 here=$(dirname "$(readlink -f "$0")")
 root=${here%/tools/testing/bench}
@@ -232,6 +232,8 @@ plot()
 
 main()
 {
+	trap 'echo "bench: FAILED, the results are not complete (line $LINENO: ${BASH_COMMAND%% *})" >&2' ERR
+	rm -f "$out"/dm-cdp{,-latency,-also}.csv "$out/dm-cdp.svg"
 	measure
 	write_csv
 	plot
@@ -245,4 +247,4 @@ main()
 	printf '\n%s s; results in out/bench\n' "$SECONDS"
 }
 
-main
+main; exit
