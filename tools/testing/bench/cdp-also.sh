@@ -11,10 +11,16 @@
 kept_mib=256
 versions=0		# written to the pool so far
 
+# report <what> <value> <unit> [<greatest value that meets the goal>]
 report()
 {
-	printf '%s\t%s\t%s\n' "$@" >> "$also"
-	printf '%s: %s %s\n' "$@"
+	local goal=() value=$2
+
+	if [[ ${4:-} ]]; then
+		goal=("<= $4" "$(awk -v v="$value" -v goal="$4" 'BEGIN { print v + 0 <= goal + 0 ? "met" : "missed" }')")
+	fi
+	printf '%s\t%s\t%s\t%s\t%s\n' "$1" "$value" "$3" "${goal[@]}" >> "$also"
+	echo "$1: $value $3${goal[0]:+  goal ${goal[0]}  ${goal[1]}}"
 }
 
 # also_up <what lies behind the kept part, a target without its range>
@@ -45,10 +51,11 @@ also_down()
 	null_blk_remove
 }
 
-# 4 KiB random writes of zeroes, which is what dm-zero will have stored.
+# 4 KiB random writes of zeroes, which is what dm-zero will have stored. Many at
+# once: this is not measured.
 write_versions()
 {
-	run_fio --rw=randwrite --bs=4k --iodepth=16 --size="${VOLUME_MIB}m" --io_size="$(($1 * 4))k" \
+	run_fio --rw=randwrite --bs=4k --iodepth=256 --iodepth_batch=64 --iodepth_batch_complete_min=64 --size="${VOLUME_MIB}m" --io_size="$(($1 * 4))k" \
 		--norandommap --randseed=$((versions + 1)) --zero_buffers --end_fsync=1
 	versions=$((versions + $1))
 }
@@ -71,21 +78,54 @@ median_max()
 	sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)], v[NR] }'
 }
 
-# message_latency <name> <message>: # in it is a number
+declare -A first	# what was measured with the shortest history
+growth=1.25		# "does not grow", from the shortest history to the longest
+
+# message_latency <name> <message> [<goal, us>]: # in it is a number
 message_latency()
 {
-	local median max
+	local times median max
 
-	read -r median max < <("$DM_TIME" message bench-pool 15 "$2" | median_max)
+	times=$("$DM_TIME" message bench-pool 15 "$2")
+	read -r median max < <(median_max <<< "$times")
 	report "$1, $versions versions of history, median" "$median" us
-	report "$1, $versions versions of history, longest" "$max" us
+	report "$1, $versions versions of history, longest" "$max" us "${3:-}"
+	if [[ ! ${first[$1]:-} ]]; then
+		first[$1]=$median
+	elif [[ $1 != message* ]]; then
+		report "$1, median with $versions versions to that with ${first[versions]}" \
+			"$(awk -v a="$median" -v b="${first[$1]}" 'BEGIN { printf "%.2f", a / b }')" times $growth
+	fi
 }
 
+# What has no name in these lists are the two bits for each data block: they are
+# of one piece where there is one.
 module_memory()
 {
 	awk '/^dm_cdp/ { sum += $3 * $4 } END { print int(sum / 1024) }' /proc/slabinfo
 	awk '/\[dm_cdp\]/ { sum += $2 } END { print int(sum / 1024) }' /proc/vmallocinfo
+	echo $(($(pool_status data total) / 4 / 1024))
 	awk '{ print int($1 / 1024) }' /sys/module/dm_bufio/parameters/current_allocated_bytes
+}
+
+report_memory()
+{
+	local memory own
+
+	mapfile -t memory < <(module_memory)
+	((${#memory[@]} == 4))
+	own=$((memory[0] + memory[1] + memory[2]))
+	report "memory, $versions versions, slab caches" "${memory[0]}" KiB
+	report "memory, $versions versions, vmalloc" "${memory[1]}" KiB
+	report "memory, $versions versions, bits of $(pool_status data total) data blocks" "${memory[2]}" KiB
+	report "memory, $versions versions, dm-bufio's cache" "${memory[3]}" KiB
+	report "memory, $versions versions, sum" $((own + memory[3])) KiB 65536
+	if [[ ! ${first[memory]:-} ]]; then
+		first[memory]=$own
+	else
+		report "memory without cache, with $versions versions to that with ${first[versions]}" \
+			"$(awk -v a="$own" -v b="${first[memory]}" 'BEGIN { printf "%.2f", a / b }')" times $growth
+	fi
 }
 
 available_kib()
@@ -96,7 +136,7 @@ available_kib()
 
 also_history()
 {
-	local count before bytes memory instant
+	local count before bytes instant
 
 	also_up zero
 	before=$(pool_status metadata)
@@ -105,15 +145,13 @@ also_history()
 		cdp_checkpoint
 		bytes=$((($(pool_status metadata) - before) * 4096))
 		report "metadata per version, $versions versions" \
-			"$(awk -v b="$bytes" -v n="$versions" 'BEGIN { printf "%.1f", b / n }')" bytes
-		mapfile -t memory < <(module_memory)
-		report "memory, $versions versions, slab caches" "${memory[0]}" KiB
-		report "memory, $versions versions, vmalloc" "${memory[1]}" KiB
-		report "memory, $versions versions, dm-bufio (all of the machine)" "${memory[2]}" KiB
+			"$(awk -v b="$bytes" -v n="$versions" 'BEGIN { printf "%.1f", b / n }')" bytes 32
+		report_memory
 		message_latency "message that does nothing" time
 		message_latency mark "mark m$versions.# bench"
 		instant=$(dmsetup message bench-pool 0 time)
-		message_latency revert "revert bench ${instant##* }"
+		message_latency revert "revert bench ${instant##* }" 10000
+		: "${first[versions]:=$versions}"
 	done
 	cdp_checkpoint
 	before=$(available_kib)
@@ -173,7 +211,7 @@ also_crash()
 # sustained <queue depth> <seconds>
 sustained()
 {
-	local what="sustained random write, qd $1, $2 s" p50 p99 p999 max
+	local what="sustained random write, qd $1, $2 s" p50='' p99 p999 max
 
 	null_blk_add nullb2 memory_backed=0 "size=$((1 << 17))"
 	also_up "linear /dev/nullb2 0" "" $((32 + $2 * 2))
@@ -186,7 +224,7 @@ sustained()
 	report "$what, latency p99" $((p99 / 1000)) us
 	report "$what, latency p99.9" $((p999 / 1000)) us
 	report "$what, latency max" $((max / 1000)) us
-	report "$what, max / p50 (no stall above 100)" $((max / p50)) "$( ((max <= 100 * p50)) && echo met || echo missed)"
+	report "$what, max to p50" "$(awk -v a="$max" -v b="$p50" 'BEGIN { printf "%.1f", a / b }')" times 100
 	also_down
 }
 

@@ -6,7 +6,7 @@
 #
 #   raw   iops <device> <target> <job> <iops>
 #         lat <device> <target> <job> <op> <p50> <p99> <p99.9> <max>   (ns)
-#   also  <tab-separated name, value, unit>
+#   also  <tab-separated name, value, unit, and maybe goal, verdict>
 #
 # Each repetition of a target starts on new, empty devices.
 

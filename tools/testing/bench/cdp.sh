@@ -120,10 +120,20 @@ write_csv()
 		sed -n 's/^lat //p' "$out/vm/raw" | medians 4 | awk -F, -v OFS=, '
 			{ for (f = 5; f <= NF; f++) $f = sprintf("%.1f", $f / 1000); print }'
 	} > "$out/dm-cdp-latency.csv"
-	{
-		printf 'what\tvalue\tunit\n'
-		cat "$out/vm/also"
-	} > "$out/dm-cdp-also.csv"
+}
+
+write_also_csv()
+{
+	awk -F'\t' -v OFS=, '
+		function quoted(field)
+		{
+			if (field !~ /[",]/)
+				return field
+			gsub(/"/, "\"\"", field)
+			return "\"" field "\""
+		}
+		BEGIN { print "what,value,unit,goal,verdict" }
+		{ print quoted($1), quoted($2), quoted($3), quoted($4), quoted($5) }' "$out/vm/also" > "$out/dm-cdp-also.csv"
 }
 
 # A row for each job, a column for each target.
@@ -236,6 +246,7 @@ main()
 	rm -f "$out"/dm-cdp{,-latency,-also}.csv "$out/dm-cdp.svg"
 	measure
 	write_csv
+	write_also_csv
 	plot
 	printf '\nIOPS (ratio to dm-linear), medians of %s\n\n' "$REPEAT"
 	print_table
@@ -243,7 +254,7 @@ main()
 	print_goals
 	printf '\nAlso measured\n\n'
 	print_instructions
-	awk -F'\t' 'NR > 1 { printf "%s: %s %s\n", $1, $2, $3 }' "$out/dm-cdp-also.csv"
+	awk -F'\t' '{ print $1 ": " $2 " " $3 ($4 == "" ? "" : "  goal " $4 "  " $5) }' "$out/vm/also"
 	printf '\n%s s; results in out/bench\n' "$SECONDS"
 }
 
