@@ -1,24 +1,27 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The part of cdp.sh that runs in the test VM. It appends to two files in $OUT
+# The part of cdp.sh that runs in the test VM. It writes three files in $OUT
 # and prints its progress:
 #
-#   raw   iops <device> <target> <job> <iops>
-#         lat <device> <target> <job> <op> <p50> <p99> <p99.9> <max>   (ns)
-#   also  <tab-separated name, value, unit, and maybe goal, verdict>
+#   raw         iops <device> <target> <job> <iops>
+#               lat <device> <target> <job> <op> <p50> <p99> <p99.9> <max>   (ns)
+#   also        <tab-separated name, value, unit, and maybe goal, verdict>
+#   conditions  what the numbers hold for, lines for a reader
 #
-# Each repetition of a target starts on new, empty devices.
+# Each repetition of a target starts on new, empty devices. With BOUNDED=1 each
+# job does, and it ends when it has written so much or when its time is over: on
+# real CPUs the memory behind the devices would not last.
 
 set -Eeuo pipefail
 
 : "${DEVICES:?}" "${TARGETS:?}" "${JOBS:?}" "${REPEAT:?}" "${RUNTIME:?}" "${RAMP:?}" "${VOLUME_MIB:?}"
-: "${SUSTAIN:?}" "${HISTORY:?}" "${ALSO?}" "${KO:?}" "${DM_TIME:?}" "${OUT:?}"
+: "${SUSTAIN:?}" "${HISTORY:?}" "${ALSO?}" "${KO:?}" "${DM_TIME:?}" "${OUT:?}" "${BOUNDED?}" "${CLOCK:?}" "${DEVICE_MIB:?}"
 
 sectors=$((VOLUME_MIB * 2048))
 latency_ns=50000		# null_blk's time to complete a request
-device_mib=16384		# a device's size; memory is taken as it is written
-raw=$OUT/raw also=$OUT/also
+device_mib=$DEVICE_MIB		# a device's size; memory is taken as it is written
+raw=$OUT/raw also=$OUT/also conditions=$OUT/conditions
 
 . "$(dirname "$0")/cdp-also.sh"
 
@@ -365,10 +368,33 @@ iops()
 	jq '.jobs[0] | .read.iops + .write.iops' /run/fio.json
 }
 
+# MiB that a job of $BOUNDED writes. A snapshot's chunk is copied for a block.
+bound()
+{
+	case $1 in
+	thin-snap) echo $((VOLUME_MIB / 4)) ;;
+	thin-fresh) echo "$VOLUME_MIB" ;;
+	*) echo $((VOLUME_MIB * 4)) ;;
+	esac
+}
+
+# how_long <target> <job> <ms>: fio's options for it
+how_long()
+{
+	local jobs
+
+	if [[ ! $BOUNDED || $2 == randread-* ]]; then
+		echo "--time_based --runtime=${3}ms --ramp_time=${RAMP}ms"
+	else
+		jobs=$(sed -n 's/.*--numjobs=//p' <<< "${job_args[$2]}")
+		echo "--runtime=${3}ms --io_size=$(($(bound "$1") / ${jobs:-1}))m"
+	fi
+}
+
 # run_job <device> <target> <job> <repetition>
 run_job()
 {
-	local runtime=$RUNTIME size=$VOLUME_MIB args result
+	local runtime=$RUNTIME size=$VOLUME_MIB args long result
 
 	case $2:$3 in
 	thin-fresh:*read*) return ;;
@@ -379,9 +405,10 @@ run_job()
 
 	read -ra args <<< "${job_args[$3]}"
 	sync "$data" "$spare"		# no job pays for what the last one left in the caches
+	read -ra long < <(how_long "$2" "$3" "$runtime")
 	hook "$2" before
-	run_fio "${args[@]}" --size="${size}m" --randseed=$((1000 + $4)) \
-		--time_based --runtime="${runtime}ms" --ramp_time="${RAMP}ms"
+	describe "$2"
+	run_fio "${args[@]}" "${long[@]}" --size="${size}m" --randseed=$((1000 + $4))
 	hook "$2" after
 	result=$(iops)
 	echo "iops $1 $2 $3 $result" >> "$raw"
@@ -389,11 +416,48 @@ run_job()
 	echo "$1 $2 $3: $result"
 }
 
-# run_target <device> <target> <repetition>
-run_target()
-{
-	local job aged=''
+declare -A described
 
+# describe <target>: its tables, once
+describe()
+{
+	local names tables
+
+	[[ ! ${described[$1]:-} ]] || return 0
+	described[$1]=1
+	names=$(lsblk -nro MAJ:MIN,NAME | sed 's|^\([0-9:]*\) \(.*\)|s#\\b\1\\b#\2#|')
+	tables=$(dmsetup table | sed -e "$names" -e 's/bench-//g' | sort)
+	[[ $1 != raw ]] || tables="the device itself"
+	sed "1s/^/$(printf '%-11s' "$1")/; 2,\$s/^/$(printf '%-11s' '')/" <<< "$tables" >> "$conditions"
+}
+
+describe_machine()
+{
+	local accel=TCG
+
+	if dmesg | grep 'Hypervisor detected: KVM' > /dev/null; then
+		accel=KVM
+	fi
+	cat > "$conditions" <<-END
+		machine    $accel, $CLOCK; CPUs: $(nproc); $(awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo) MiB
+		kernel     $(uname -r), $(grep -oE '(mitigations|init_on_alloc)=[^ ]*|slab_nomerge' /proc/cmdline | xargs)
+		jobs       $(fio --version), libaio, direct; $RUNTIME ms after $RAMP ms of warming up, randwrite-qd16 $((5 * RUNTIME)) ms,
+		           thin-snap at least 1000 ms; runs: $REPEAT
+		null_blk   completion after $((latency_ns / 1000)) us, volatile write cache with FUA; brd: no latency, no cache; both of
+		           $device_mib MiB, of which the first $((VOLUME_MIB * 6)) (metadata: $((VOLUME_MIB * 2))) have their memory from the start
+		volume     $VOLUME_MIB MiB, written once before; thin-fresh ${scale[thin-fresh]} times as large and new for each job, thin-snap
+		           ${scale[thin-snap]} times as large, all chunks allocated; before reads dm-cdp's is written again at random
+		cdp        a checkpoint every $((sectors / 16)) versions: as often as by default (131072) on a volume of $((VOLUME_MIB * 4)) MiB
+	END
+	[[ ! $BOUNDED ]] || cat >> "$conditions" <<-END
+		bounds     each job on devices of its own; one that writes ends before its time when it has written $(bound linear) MiB
+		           (thin-fresh $(bound thin-fresh), thin-snap $(bound thin-snap))
+	END
+}
+
+# target_up <device> <target>: new, and written once
+target_up()
+{
 	device_up "$1"
 	hook "$2" up
 	case $2 in
@@ -401,14 +465,29 @@ run_target()
 	thin-snap) thin_snap_fill ;;
 	*) fill ;;
 	esac
+}
+
+# run_target <device> <target> <repetition>
+run_target()
+{
+	local job aged='' up=''
+
 	for job in $JOBS; do
+		if [[ ! $up ]]; then
+			target_up "$1" "$2"
+			up=1
+		fi
 		if [[ $job == *read* && ! $aged ]]; then
 			hook "$2" age
 			aged=1
 		fi
 		run_job "$1" "$2" "$job" "$3"
+		if [[ $BOUNDED ]]; then
+			hook "$2" down
+			up='' aged=''
+		fi
 	done
-	hook "$2" down
+	[[ ! $up ]] || hook "$2" down
 }
 
 setup()
@@ -416,6 +495,7 @@ setup()
 	mkdir -p "$OUT"
 	: > "$raw"
 	: > "$also"
+	describe_machine
 	for module in null_blk:nr_devices=0 dm-mod dm-thin-pool dm-snapshot dm-zero; do
 		modprobe "${module%%:*}" $(sed -n 's/^[^:]*://p' <<< "$module")
 	done
