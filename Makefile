@@ -37,6 +37,7 @@ help:
 	@echo 'make check-debug      the kselftests on a kernel with KASAN, lockdep, kmemleak, UBSAN'
 	@echo 'make fuzz             libFuzzer on the parsers'
 	@echo 'make bench            all benchmarks; make bench-cdp those of dm-cdp; results in out/bench'
+	@echo '                      (a ratio below its floor fails; QUICK=1 is a shorter run)'
 	@echo 'make demo             a disaster and how it is undone, in a VM'
 	@echo 'make vm-shell         a shell in the test VM (KERNEL=6.12)'
 	@echo 'make setup            what all of this needs, on Debian 12 as root'

@@ -231,7 +231,7 @@ sustained()
 also_sustained()
 {
 	sustained 1 "$SUSTAIN"
-	sustained 16 $((SUSTAIN < 20 ? SUSTAIN : 20))
+	sustained 16 $((SUSTAIN < 10 ? SUSTAIN : 10))
 }
 
 also_measured()

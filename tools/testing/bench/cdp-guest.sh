@@ -398,7 +398,7 @@ run_job()
 
 	case $2:$3 in
 	thin-fresh:*read*) return ;;
-	*:randwrite-qd16) runtime=$((5 * RUNTIME)) ;;			# dm-cdp: with checkpoints
+	*:randwrite-qd16) runtime=$((7 * RUNTIME)) ;;			# dm-cdp: with checkpoints
 	thin-snap:*) runtime=$((RUNTIME < 1000 ? 1000 : RUNTIME)) ;;	# a snapshot's whole second
 	esac
 	size=$((size * ${scale[$2]:-1}))
@@ -441,7 +441,7 @@ describe_machine()
 	cat > "$conditions" <<-END
 		machine    $accel, $CLOCK; CPUs: $(nproc); $(awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo) MiB
 		kernel     $(uname -r), $(grep -oE '(mitigations|init_on_alloc)=[^ ]*|slab_nomerge' /proc/cmdline | xargs)
-		jobs       $(fio --version), libaio, direct; $RUNTIME ms after $RAMP ms of warming up, randwrite-qd16 $((5 * RUNTIME)) ms,
+		jobs       $(fio --version), libaio, direct; $RUNTIME ms after $RAMP ms of warming up, randwrite-qd16 $((7 * RUNTIME)) ms,
 		           thin-snap at least 1000 ms; runs: $REPEAT
 		null_blk   completion after $((latency_ns / 1000)) us, volatile write cache with FUA; brd: no latency, no cache; both of
 		           $device_mib MiB, of which the first $((VOLUME_MIB * 6)) (metadata: $((VOLUME_MIB * 2))) have their memory from the start

@@ -39,7 +39,7 @@ else
 	: "${DEVICES=null_blk brd}" "${TARGETS=raw linear cdp thin thin-fresh thin-snap snapshot}"
 	: "${REPEAT=3}" "${SUSTAIN=300}" "${HISTORY=10000 1000000}"
 fi
-: "${JOBS=$all_jobs}" "${ALSO=history crash sustained}" "${RUNTIME=300}" "${RAMP=100}" "${VOLUME_MIB=256}"
+: "${JOBS=$all_jobs}" "${ALSO=history crash sustained}" "${RUNTIME=200}" "${RAMP=50}" "${VOLUME_MIB=256}"
 : "${KVM_PASS=}" "${KVM_RUNTIME=3000}" "${DEVICE_MIB:=16384}"
 : "${KERNEL:=6.1}" "${MEMORY:=8192}" "${TIMEOUT:=7200}" "${VM_ARGS:=}"
 : "${KO:=$root/out/$KERNEL/dm-cdp/dm-cdp.ko}"
