@@ -341,9 +341,10 @@ run_fio()
 		! jq -e 'all(.jobs[]; .error == 0 and .read.total_ios + .write.total_ios > 0)' /run/fio.json > /run/fio.ok
 	then
 		echo "bench: fio failed on $disk: $*" >&2
-		cat /run/fio.log >&2
-		jq -c '.jobs[] | {error, reads: .read.total_ios, writes: .write.total_ios}' /run/fio.json >&2 ||
-			head -n 20 /run/fio.json >&2
+		# fio's messages stand in front of what should be JSON only.
+		sed '/^{/,$d' /run/fio.json | sort -u - /run/fio.log | head -n 20 >&2
+		sed -n '/^{/,$p' /run/fio.json |
+			jq -c '.jobs[] | {error, reads: .read.total_ios, writes: .write.total_ios}' >&2
 		return 1
 	fi
 }
@@ -518,7 +519,7 @@ cleanup()
 	wait
 	if ((status)); then
 		for device in snap cdp thin linear origin pool data; do
-			[[ ! -e /dev/mapper/bench-$device ]] || dmsetup remove --force --retry "bench-$device"
+			! dmsetup info "bench-$device" > /dev/null 2>&1 || dmsetup remove --force --retry "bench-$device"
 		done
 		null_blk_remove
 		[[ ! -d /sys/module/brd ]] || modprobe -r brd
