@@ -15,9 +15,15 @@
  *	events <name>			how many events there were
  *	lists <pool>			all that its list messages say
  *	put <device> <seed> <KiB> <KiB offset>		bytes that depend on the seed
- *	stomp <device> <seed> <KiB> <span KiB> <count>	put, again and again, over the span
+ *	stomp <device>[,<device>...] <seed> <KiB> <span KiB> <file>
+ *					put, again and again, over the span, while the
+ *					file is there; says how often
+ *	watch <device> <seeds> <KiB> <span KiB> <file>
+ *					read, again and again while the file is there: is each
+ *					4 KiB that of a put to there, of the first of so many seeds?
  *	holds <device> <seed> <KiB> <KiB offset>	is that what a put left there?
  *	zeroes <device> <KiB> <KiB offset>
+ *	discard|zeroout <device> <bytes> <byte offset>
  *	flush <device>
  *	sum <device>			of all of it
  *	size <device>			sectors
@@ -27,6 +33,8 @@
  *	le64 <device> <byte offset>
  *	kmsg <text>
  *	said <text>			the kernel's log after that text
+ *	failing <n> <command>...	the n-th allocation of the kernel for it fails:
+ *					"<was there one> <error>"
  *	warnings			lines of the log that say something is wrong
  *	remove_all
  */
@@ -38,9 +46,11 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libdevmapper.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/klog.h>
 #include <unistd.h>
 
@@ -51,6 +61,10 @@ enum {
 	LOG_SIZE	= 1 << 20,
 	KIB		= 1024,
 };
+
+/* Their product is 1 modulo 2^64. */
+#define SEED_FACTOR	0x9e3779b97f4a7c15ULL
+#define SEED_INVERSE	0xf1de83e19937733dULL
 
 static char text[TEXT_SIZE];
 static char *buffer;
@@ -283,7 +297,16 @@ static void pattern(char *bytes, size_t size, u64 seed, u64 offset)
 	u64 *word = (u64 *)bytes, *end = (u64 *)(bytes + size);
 
 	for (; word < end; word++, offset += sizeof(*word))
-		*word = (seed + 1) * 0x9e3779b97f4a7c15ULL + offset;
+		*word = (seed + 1) * SEED_FACTOR + offset;
+}
+
+/* The seed that the pattern has there, if it is one. */
+static u64 seed_at(const char *bytes, u64 offset)
+{
+	u64 word;
+
+	memcpy(&word, bytes, sizeof(word));
+	return (word - offset) * SEED_INVERSE - 1;
 }
 
 static ssize_t chunk_of(u64 size, u64 done)
@@ -327,13 +350,26 @@ static int do_put(char **w, int nr)
 	return put(w[1], number(w[2]), number(w[3]) * KIB, number(w[4]) * KIB);
 }
 
+static int put_to_each(const char *devices, u64 seed, u64 size, u64 offset)
+{
+	char list[1024], *device, *state;
+	int r = 0;
+
+	snprintf(list, sizeof(list), "%s", devices);
+	for (device = strtok_r(list, ",", &state); device && !r;
+	     device = strtok_r(NULL, ",", &state))
+		r = put(device, seed, size, offset);
+	return r;
+}
+
 static int do_stomp(char **w, int nr)
 {
 	u64 seed = number(w[2]), size = number(w[3]), places = number(w[4]) / size, i;
 	int r = 0;
 
-	for (i = 0; !r && i < number(w[5]); i++)
-		r = put(w[1], seed + i, size * KIB, (seed + i) % places * size * KIB);
+	for (i = 0; !r && (i < places || !access(w[5], F_OK)); i++)
+		r = put_to_each(w[1], seed + i, size * KIB, (seed + i) % places * size * KIB);
+	sprintf(text, "%" PRIu64, i);
 	return r;
 }
 
@@ -341,6 +377,49 @@ static int read_chunk(int fd, char *bytes, ssize_t n, u64 at)
 {
 	errno = 0;
 	return pread(fd, bytes, n, at) == n ? 0 : errno ?: ENODATA;
+}
+
+/* What is at the place, of size bytes, is made of puts of it. */
+static int check_place(int fd, u64 place, u64 places, u64 nr_seeds, u64 size)
+{
+	u64 done, at, seed;
+	ssize_t n, i;
+	int r;
+
+	for (done = 0; done < size; done += CHUNK) {
+		n = chunk_of(size, done);
+		at = place * size + done;
+		r = read_chunk(fd, buffer, n, at);
+		if (r)
+			return r;
+		for (i = 0; i < n; i += 4096) {
+			seed = seed_at(buffer + i, done + i);
+			pattern(other, 4096, seed, done + i);
+			if (seed < nr_seeds && seed % places == place && !memcmp(buffer + i, other, 4096))
+				continue;
+			fprintf(stderr, "at byte %" PRIu64 " is no put to there, but %" PRIu64 "\n",
+				at + i, seed);
+			return EILSEQ;
+		}
+	}
+	return 0;
+}
+
+static int do_watch(char **w, int nr)
+{
+	u64 nr_seeds = number(w[2]), size = number(w[3]) * KIB, place, rounds = 0;
+	u64 places = number(w[4]) * KIB / size;
+	int fd, r = open_device(w[1], O_RDONLY, &fd);
+
+	if (r)
+		return r;
+	do {
+		for (place = 0; place < places && !r; place++)
+			r = check_place(fd, place, places, nr_seeds, size);
+		rounds++;
+	} while (!r && !access(w[5], F_OK));
+	sprintf(text, "%" PRIu64, rounds);
+	return close_device(fd, r);
 }
 
 static int do_holds(char **w, int nr)
@@ -388,6 +467,28 @@ static int do_flush(char **w, int nr)
 	if (fsync(fd))
 		r = errno;
 	return close_device(fd, r);
+}
+
+static int range_ioctl(char **w, unsigned long request)
+{
+	u64 range[2] = { number(w[3]), number(w[2]) };
+	int fd, r = open_device(w[1], O_RDWR, &fd);
+
+	if (r)
+		return r;
+	if (ioctl(fd, request, range))
+		r = errno;
+	return close_device(fd, r);
+}
+
+static int do_discard(char **w, int nr)
+{
+	return range_ioctl(w, BLKDISCARD);
+}
+
+static int do_zeroout(char **w, int nr)
+{
+	return range_ioctl(w, BLKZEROOUT);
 }
 
 static u64 sum_chunk(u64 sum, const char *bytes, size_t n)
@@ -550,6 +651,8 @@ static int do_remove_all(char **w, int nr)
 	return dm_delete_all() ? EBUSY : 0;
 }
 
+static int do_failing(char **w, int nr);
+
 static const struct command {
 	const char *name;
 	int words;		/* at least, itself included */
@@ -570,6 +673,8 @@ static const struct command {
 	{ "copy", 3, do_copy },		{ "flip", 3, do_flip },
 	{ "le64", 3, do_le64 },		{ "kmsg", 2, do_kmsg },
 	{ "said", 2, do_said },		{ "warnings", 1, do_warnings },
+	{ "watch", 6, do_watch },	{ "failing", 3, do_failing },
+	{ "discard", 4, do_discard },	{ "zeroout", 4, do_zeroout },
 	{ "remove_all", 1, do_remove_all },
 };
 
@@ -583,6 +688,29 @@ static int run(char **words, int nr)
 		if (!strcmp(commands[i].name, words[0]) && nr >= commands[i].words)
 			return commands[i].run(words, nr);
 	return ENOSYS;
+}
+
+/*
+ * The kernel counts down in fail-nth: what is left says whether there were so many.
+ */
+static int do_failing(char **w, int nr)
+{
+	int fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC), r;
+	char left[16] = "";
+
+	if (fd < 0)
+		return errno;
+	if (pwrite(fd, w[1], strlen(w[1]), 0) < 0)
+		r = -1;
+	else
+		r = run(w + 2, nr - 2);
+	if (pread(fd, left, sizeof(left) - 1, 0) <= 0 || pwrite(fd, "0", 1, 0) < 0 || r < 0) {
+		close(fd);
+		return EIO;
+	}
+	close(fd);
+	sprintf(text, "%d %d", !number(left), r);
+	return 0;
 }
 
 static int run_line(char *line)

@@ -27,7 +27,7 @@ prefix=cdptest-
 ram0=/dev/ram0 ram1=/dev/ram1 ram2=/dev/ram2 ram3=/dev/ram3
 
 
-sentences=() functions=()
+sentences=() functions=() workers=()
 
 it()
 {
@@ -191,6 +191,8 @@ view_open()	# NAME VOLUME SECTORS INSTANT
 
 now() { message time; }
 
+remove_all() { ask remove_all; }
+
 # Content, by device-mapper name or path.
 path_of()
 {
@@ -219,13 +221,81 @@ flush() { path_of "$1" && ask flush "$answer"; }
 flushed_put() { put "$@" && flush "$1"; }
 sum() { path_of "$1" && tell sum "$answer"; }
 
-# Puts again and again in the background, until wait $writer: each seed goes to a place
-# of its own in the span.
-stomp()	# DEVICE SEED KIB SPAN-KIB COUNT
+# Makes the checksum of the first 512 bytes right again.
+seal()	# DEVICE
 {
-	path_of "$1"
-	"$helper" stomp "$answer" "$2" "$3" "$4" "$5" &
-	writer=$!
+	perl -e 'open(F, "+<", $ARGV[0]) or die; read(F, $b, 512);
+		$c = 0xffffffff;
+		for (unpack("C*", substr($b, 4))) {
+			$c ^= $_;
+			$c = $c & 1 ? $c >> 1 ^ 0x82f63b78 : $c >> 1 for 1 .. 8;
+		}
+		seek(F, 0, 0); print F pack("V", $c);' "$1"
+	blockdev --flushbufs "$1"
+}
+
+# The helper's command in the background, until calm; the file that it looks at for that is added.
+work()	# COMMAND DEVICE[,DEVICE]... WORDS
+{
+	local device paths='' n=${#workers[@]}
+
+	for device in ${2//,/ }; do
+		path_of "$device"
+		paths+=,$answer
+	done
+	: > working
+	"$helper" "$1" "${paths#,}" "${@:3}" "$PWD/working" > worked.$n 2> complaints.$n &
+	workers+=($!)
+}
+
+# Puts again and again: each seed goes to a place of its own in the span, and to each of
+# the devices in turn; a whole span at least.
+stomp() { work stomp "$@"; }	# DEVICE[,DEVICE]... FIRST-SEED KIB SPAN-KIB
+
+# Reads again and again, once at least: of each 4 KiB, nothing but what a put of the
+# first of so many seeds has left there may show.
+watch() { work watch "$@"; }	# DEVICE SEEDS KIB SPAN-KIB
+
+# The same, once and here
+made_of_puts()	# DEVICE SEEDS KIB SPAN-KIB
+{
+	path_of "$1" && ask watch "$answer" "$2" "$3" "$4" /no/such/file
+}
+
+# Ends the work, all of it. It fails if some has ended by itself: nothing would have been
+# tested under load. How many puts or rounds each made is in $counts.
+calm()
+{
+	local i
+
+	for i in "${!workers[@]}"; do
+		kill -0 "${workers[i]}" 2>/dev/null || fail "work $i ended too early: $(< complaints.$i)"
+	done
+	rm working
+	counts=()
+	for i in "${!workers[@]}"; do
+		wait "${workers[i]}" || fail "work $i failed: $(< complaints.$i)"
+		counts+=("$(< worked.$i)")
+	done
+	workers=()
+}
+
+# The one piece of work there is has to end by itself, with an I/O error and nothing else.
+work_breaks()
+{
+	if wait "${workers[0]}"; then fail 'the work did not fail'; fi
+	[[ $(< complaints.0) =~ ^[a-z]+:\ Input/output\ error$ ]] || fail "the failure: $(< complaints.0)"
+	workers=()
+}
+
+# What stomp has left in its span: DEVICE SEED KIB SPAN-KIB PUTS
+stomped()
+{
+	local seed places=$(($4 / $3))
+
+	for ((seed = $2 + $5 - places; seed < $2 + $5; seed++)); do
+		holds "$1" $seed "$3" $((seed % places * $3))
+	done
 }
 
 # Waits for the pool's next event in the background; wait $waiter gets it. The number is
@@ -271,16 +341,25 @@ refused_saying()
 	shopt -u nocasematch
 }
 
-# Runs the command until it succeeds; a minute or so at most.
+# Seconds since the boot, whatever the clock does
+uptime()
+{
+	read -r seconds _ < /proc/uptime
+	seconds=${seconds%.*}
+}
+
+# Runs the command until it succeeds; two minutes at most, on a machine that may be slow.
 wait_until()
 {
-	local i
+	local seconds deadline
 
-	for ((i = 0; i < 300; i++)); do
-		"$@" > /dev/null 2>&1 && return
+	uptime
+	deadline=$((seconds + 120))
+	until "$@" > /dev/null 2>&1; do
+		uptime
+		((seconds < deadline)) || fail "waited in vain for: $*"
 		sleep 0.1
 	done
-	fail "waited in vain for: $*"
 }
 
 # Everything that a test can see of a pool's catalog.
@@ -304,7 +383,9 @@ run_one()	# NUMBER
 	)
 	rc=$?
 	((rc == 0)) || verdict='not ok'
-	if ! ask remove_all; then
+	# The work of a test that broke off stops now, at the end of what it is at.
+	rm -f working
+	if ! (wait_until remove_all); then
 		verdict='not ok'
 		note 'devices could not be removed'
 	fi
