@@ -110,14 +110,16 @@ live_mark()	# FS
 	mount_volume
 	fill
 	sync -f mnt
-	(while :; do cp -r mnt/usr "mnt/copy$RANDOM" 2>/dev/null; rm -rf mnt/copy*; done) &
+	: > busy
+	(while [[ -e busy ]]; do cp -r mnt/usr mnt/copy; rm -r mnt/copy; done) &
 	writer=$!
 	for i in 1 2 3; do
 		sync -f mnt
 		message mark "m$i" v
 	done
-	kill $writer
-	wait $writer || true
+	kill -0 $writer || fail 'the writer ended too early'
+	rm busy
+	wait $writer
 	umount mnt
 	for i in 3 1 2; do
 		message revert v @m$i
