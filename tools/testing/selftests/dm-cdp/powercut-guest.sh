@@ -6,8 +6,11 @@
 
 load_module
 tool=$TREE/out/userspace/cdp-tool
-[[ -f $tool && -x $tool ]] || tool=$TREE/userspace/cdp-tool/cdp-tool
-if [[ $1 == verify && -f $tool && -x $tool ]]; then
+if [[ ! -x $tool ]]; then
+	echo "$tool is not built" >&2
+	exit 1
+fi
+if [[ $1 == verify ]]; then
 	"$tool" check "$2" "$3" || exit
 fi
 exec "$PROGRAMS/cdp_powercut" "$@"

@@ -30,21 +30,36 @@ guest()	# ARGS of cdp_powercut
 		-- "$here/powercut-guest.sh" "$@"
 }
 
+# Is the first round done? Fails when the machine has ended without, or has run for 300 s.
+# It does not run before QEMU's pid file exists: another machine may have the lock.
+loaded()
+{
+	local since=
+
+	while kill -0 $vm 2>/dev/null; do
+		grep -q '^round 1$' "$work/out" && return
+		[[ $since || ! -s $work/pid ]] || since=$SECONDS
+		[[ ! $since ]] || ((SECONDS - since < 300)) || break
+		sleep 0.1
+	done
+	return 1
+}
+
 # The VM dies at a moment of its own after the first round.
 die_under_load()	# SEED
 {
-	local i pause
+	local pause
 
 	: > "$work/out"
 	rm -f "$work/pid"
 	guest run /dev/vda /dev/vdb "$1" > "$work/out" 2> "$work/err" &
 	vm=$!
-	for ((i = 0; i < 1200; i++)); do
-		grep -q '^round 1$' "$work/out" && break
-		kill -0 $vm 2>/dev/null || break
-		sleep 0.1
-	done
-	grep -q '^round 1$' "$work/out" || return 1
+	if ! loaded; then
+		kill $vm 2>/dev/null
+		wait $vm
+		vm=
+		return 1
+	fi
 	pause=$((RANDOM % 6000))
 	sleep "$((pause / 1000)).$(printf %03d $((pause % 1000)))"
 	kill -9 "$(< "$work/pid")"
