@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# One wrong byte in each kind of block: detected, never served.
+# One wrong byte in each kind of block: detected, never served, and told by cdp-tool check.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -10,7 +10,9 @@ journal=64
 
 # Offsets in the superblock (struct cdp_super_disk).
 incompat_at=40 journal_seq_at=80 tree_root_at=136 volumes_root_at=168 branches_root_at=176
-marks_root_at=184 space_root_at=192 bitmap_index_at=216
+marks_root_at=184 space_root_at=192 bitmap_index_at=216 ref_counts_at=224
+# In a node of the index (struct cdp_node_disk, struct cdp_inner_entry_disk)
+nr_entries_at=40 level_at=42 inner_entries_at=64 inner_entry_size=24 child_at=16
 
 stack()	# METADATA DATA
 {
@@ -38,6 +40,10 @@ prepare()
 		message revert v @m1
 	done
 	put v 5 512 2048
+	# More versions of one block each than a leaf of the index holds, all of them visible.
+	for ((i = 0; i < 600; i++)); do
+		put v "$i" 4 $((i * 37 % 1024 * 4))
+	done
 	message checkpoint
 	"${1:-true}"
 	was=$(sum "v")
@@ -54,11 +60,30 @@ crashed_copy()
 	ask copy "$PWD/crash.data" $ram3
 }
 
+# cdp-tool check of the copy has to end with the status; what it says is in $checked.
+check_says()	# STATUS
+{
+	local status=0
+
+	checked=$(cdp-tool check "$(node meta)" "$(node data)" 2>&1) || status=$?
+	((status == $1)) || fail "cdp-tool check ended with $status instead of $1: $checked"
+}
+
+# The same of a copy that is not stacked yet: it has to say what is damaged.
+check_tells()
+{
+	stack $ram2 $ram3
+	check_says 1
+	matches 'cdp-tool check' "$checked" 'damage: |cdp-tool: '
+	remove meta data
+}
+
 # The untouched copy must open and be whole, or the rest proves nothing.
 copy_is_good()
 {
 	crashed_copy
 	stack $ram2 $ram3
+	check_says 0
 	open_stack
 	volume_open v $size
 	same 'the copy' "$(sum "v")" "$was"
@@ -70,21 +95,9 @@ copy_is_good()
 flip() { ask flip "$1" "$2"; }
 le64() { tell le64 "$1" "$2"; }
 
-# Makes the checksum of the first 512 bytes right again.
-seal()	# DEVICE
-{
-	perl -e 'open(F, "+<", $ARGV[0]) or die; read(F, $b, 512);
-		$c = 0xffffffff;
-		for (unpack("C*", substr($b, 4))) {
-			$c ^= $_;
-			$c = $c & 1 ? $c >> 1 ^ 0x82f63b78 : $c >> 1 for 1 .. 8;
-		}
-		seek(F, 0, 0); print F pack("V", $c);' "$1"
-	blockdev --flushbufs "$1"
-}
-
-# Every step either fails or gives what is right; one at least has to fail.
-something_refuses()
+# Every step either fails or gives what is right; one at least has to fail, unless it is
+# something that the module need not read.
+something_refuses()	# [unread]
 {
 	local bad=0 got
 
@@ -108,7 +121,7 @@ something_refuses()
 	message mark new v >/dev/null 2>&1 || bad=1
 	message checkpoint 2>/dev/null || bad=1
 	[[ $(mode) == rw ]] || bad=1
-	((bad)) || fail 'a wrong byte went unnoticed'
+	((bad)) || [[ ${1:-} == unread ]] || fail 'a wrong byte went unnoticed'
 }
 
 damaged()	# DEVICE OFFSET...: a wrong byte at each, one after the other
@@ -119,7 +132,7 @@ damaged()	# DEVICE OFFSET...: a wrong byte at each, one after the other
 	for offset; do
 		crashed_copy
 		flip "$device" "$offset"
-		(something_refuses) || fail "byte $offset of $device"
+		(check_tells && something_refuses ${unread:+unread}) || fail "byte $offset of $device"
 		ask remove_all
 	done
 }
@@ -138,20 +151,65 @@ label()
 }
 it 'a damaged label is refused' label
 
-metadata_block()	# OFFSET-OF-ROOT
+damaged_blocks()	# METADATA-BLOCK...
 {
-	local root at offsets=()
+	local block at offsets=()
 
-	prepare
-	root=$(le64 $ram2 "$1")
-	((root > 0 && root < 512)) || fail "the root is block $root"
-	for at in 1 8 70 4095; do
-		offsets+=($((root * 4096 + at)))
+	for block; do
+		((block > 0 && block < 512)) || fail "there is no block $block"
+		for at in 1 8 70 4095; do
+			offsets+=($((block * 4096 + at)))
+		done
 	done
 	damaged $ram2 "${offsets[@]}"
 }
-index() { metadata_block $tree_root_at; }
-it 'a damaged index node is noticed' index
+
+metadata_block()	# OFFSET-OF-ROOT
+{
+	prepare
+	damaged_blocks "$(le64 $ram2 "$1")"
+}
+
+# A word of a metadata block
+word_of()	# BLOCK OFFSET
+{
+	le64 $ram2 $(($1 * 4096 + $2))
+}
+
+# Field of the index's node in that block: 16 bits
+node_field()	# BLOCK OFFSET
+{
+	echo $(($(word_of "$1" $(($2 & ~7))) >> ($2 & 7) * 8 & 0xffff))
+}
+
+
+index()
+{
+	local root
+
+	prepare
+	root=$(le64 $ram2 $tree_root_at)
+	(($(node_field "$root" $level_at) >= 1)) || fail 'the index has no inner node'
+	damaged_blocks "$root"
+}
+it 'a damaged inner node of the index is noticed' index
+
+leaves()
+{
+	local root nr i children=()
+
+	prepare
+	root=$(le64 $ram2 $tree_root_at)
+	nr=$(node_field "$root" $nr_entries_at)
+	((nr >= 2)) || fail "the index's root has $nr children"
+	for ((i = 0; i < nr; i++)); do
+		children+=("$(word_of "$root" $((inner_entries_at + i * inner_entry_size + child_at)))")
+	done
+	same 'level of the first child' "$(node_field "${children[0]}" $level_at)" 0
+	damaged_blocks "${children[@]}"
+}
+it 'a damaged leaf of the index is noticed' leaves
+
 volumes() { metadata_block $volumes_root_at; }
 it 'a damaged block of the volumes is noticed' volumes
 branches() { metadata_block $branches_root_at; }
@@ -159,9 +217,43 @@ it 'a damaged block of the branches is noticed' branches
 marks() { metadata_block $marks_root_at; }
 it 'a damaged block of the marks is noticed' marks
 space() { metadata_block $space_root_at; }
-it 'a damaged block of the space bitmap is noticed' space
+it 'a damaged root of the space bitmap is noticed' space
+
+# The root is a node of the library's B-tree (struct btree_node): max_entries at 20, and
+# behind the header of 32 bytes so many keys, then the values: the array's blocks.
+space_words()
+{
+	local root max
+
+	prepare
+	root=$(le64 $ram2 $space_root_at)
+	max=$(($(word_of "$root" 16) >> 32))
+	((max > 100 && max < 500)) || fail "a node has $max entries"
+	damaged_blocks "$(word_of "$root" $((32 + 8 * max)))"
+}
+it 'a damaged block of words of the space bitmap is noticed' space_words
+
 space_map() { metadata_block $bitmap_index_at; }
-it 'a damaged block of the metadata space map is noticed' space_map
+it 'a damaged index of the metadata space map is noticed' space_map
+
+# The index (struct disk_metadata_index): behind 16 bytes of header an entry for each bitmap,
+# first its block.
+space_map_bitmap()
+{
+	local index
+
+	prepare
+	index=$(le64 $ram2 $bitmap_index_at)
+	damaged_blocks "$(word_of "$index" 16)"
+}
+it 'a damaged bitmap of the metadata space map is noticed' space_map_bitmap
+
+# Of counts above 2, which there are none of: the module never looks.
+space_map_counts()
+{
+	unread=1 metadata_block $ref_counts_at
+}
+it 'a damaged block of the metadata reference counts is told by check, and does no harm' space_map_counts
 
 copy_block()	# FROM TO
 {
@@ -173,11 +265,13 @@ exchanged()
 {
 	prepare
 	copy_block "$(le64 $ram2 $tree_root_at)" "$(le64 $ram2 $marks_root_at)"
+	check_tells
 	(something_refuses)
 	ask remove_all
 	# A node of the right kind in the wrong place.
 	crashed_copy
 	copy_block "$(le64 $ram2 $marks_root_at)" "$(le64 $ram2 $volumes_root_at)"
+	check_tells
 	(something_refuses)
 }
 it 'a block that stands in the wrong place is noticed' exchanged
@@ -207,6 +301,8 @@ journal_middle()
 		crashed_copy
 		seq=$(le64 $ram2 $journal_seq_at)
 		flip $ram3 $(($(journal_sector_of $((seq + 1))) * 4096 + at))
+		check_tells
+		matches 'cdp-tool check' "$checked" 'damage: journal: '
 		journal_refused
 		ask remove_all
 	done
@@ -232,6 +328,7 @@ journal_last()
 	done
 	flip $ram3 $(($(journal_sector_of $((seq - 1))) * 4096 + 100))
 	stack $ram2 $ram3
+	check_says 0
 	open_stack
 	volume_open v $size
 	# The sixth write is gone, whole; the five before are there.
@@ -245,6 +342,8 @@ feature()
 	prepare
 	flip $ram2 $incompat_at
 	seal $ram2
+	check_tells
+	matches 'cdp-tool check' "$checked" feature
 	stack $ram2 $ram3
 	refused_saying 'feature' open_stack
 	ask remove_all
@@ -252,6 +351,7 @@ feature()
 	crashed_copy
 	seal $ram2
 	stack $ram2 $ram3
+	check_says 0
 	open_stack
 }
 it 'an unknown incompatible feature is refused' feature
