@@ -169,37 +169,96 @@ flaky_under_load()
 }
 it 'after write errors under load every mark still reads as it did' flaky_under_load
 
+# Each allocation that the kernel makes for the command fails, one after the other, until
+# there is none left. A % in the command stands for the number; a function is called with it
+# after each failure, and one after each success.
+each_allocation()	# IF-FAILED IF-WORKED COMMAND...
+{
+	local n hits=0 failures=0 hit error if_failed=$1 if_worked=$2
+
+	shift 2
+	for ((n = 1; ; n++)); do
+		((n < 3000)) || fail "'$*' makes no end of allocations"
+		ask failing $n "${@//%/$n}"
+		read -r hit error <<< "$answer"
+		# Wrong content would be EILSEQ, 84.
+		((error != 84)) || fail "'$*' with allocation $n failing: wrong content"
+		if ((error)); then
+			failures=$((failures + 1))
+			$if_failed $n
+		else
+			$if_worked $n
+		fi
+		((hit)) || break
+		hits=$((hits + 1))
+	done
+	((error == 0)) || fail "'$*' fails with error $error although no allocation did"
+	((hits)) || fail "'$*' made no allocation that could fail"
+	note "$1 ${2:-}: $hits allocations failed, $failures times the command with them"
+}
+
+has_no_mark() { [[ $(message list_marks) != *" m$1 "* ]] || fail "mark m$1 failed and is there"; }
+has_mark() { [[ $(message list_marks) == *" m$1 "* ]] || fail "mark m$1 is missing"; }
+has_no_volume() { [[ $(message list_volumes) != *" n$1 "* ]] || fail "volume n$1 failed and is there"; }
+has_volume() { [[ $(message list_volumes) == *" n$1 "* ]] || fail "volume n$1 is missing"; }
+has_no_view() { if exists x; then fail "a view that failed is there"; fi; }
+has_view()
+{
+	holds x 1 1024
+	remove x
+}
+has_nothing() { :; }
+has_written() { holds v "$1" 64 5120; }
+has_discarded()
+{
+	zeroes v 64 5120
+	flushed_put v 3 64 5120
+}
+# Either the past or the present.
+not_reverted() { same "the volume after revert $1 failed" "$(sum v)" "$was"; }
+has_reverted()
+{
+	same "the volume, reverted" "$(sum v)" "$past"
+	message revert v @present > /dev/null
+}
+
 memory()
 {
-	local f=/sys/kernel/debug/failslab i was
+	local f=/sys/kernel/debug/failslab was past dev
 
 	[[ -d $f ]] || skip 'this kernel has no failslab (a debug kernel has)'
-	stack
-	flushed_put "v" 1 4096
-	was=$(sum "v")
-	echo Y > $f/task-filter
-	echo 5 > $f/probability
-	echo -1 > $f/times
+	[[ -e /proc/self/fail-nth ]] || skip 'this kernel has no /proc/PID/fail-nth'
 	echo 0 > $f/verbose
 	echo N > $f/ignore-gfp-wait
-	for i in $(seq 200); do
-		(echo 1 > /proc/self/make-it-fail
-		 exec dmsetup message ${prefix}pool 0 mark "m$i" '*') >/dev/null 2>&1 || true
-		(echo 1 > /proc/self/make-it-fail
-		 exec dmsetup message ${prefix}pool 0 create_volume "v$i" 64) >/dev/null 2>&1 || true
-		(echo 1 > /proc/self/make-it-fail
-		 exec dd if="$(node v)" of=/dev/null bs=64k iflag=direct) >/dev/null 2>&1 || true
-		(echo 1 > /proc/self/make-it-fail
-		 exec dmsetup create ${prefix}x --readonly --table "0 $size cdp-view $(node pool) v $(now)") \
-			>/dev/null 2>&1 && remove x
-	done
-	echo 0 > $f/probability
-	same 'the volume' "$(sum "v")" "$was"
+	stack
+	dev=$(node v)
+	flushed_put v 1 4096
+	message mark past v > /dev/null
+	past=$(sum v)
+	flushed_put v 2 64 4096
+	message mark present v > /dev/null
+	was=$(sum v)
+	each_allocation has_nothing has_nothing holds "$dev" 1 1024 0
+	each_allocation has_no_mark has_mark message pool mark m% v
+	each_allocation has_no_volume has_volume message pool create_volume n% 64
+	each_allocation has_no_view has_view create ro x $size cdp-view "$(node pool)" v "$(now)"
+	each_allocation not_reverted has_reverted message pool revert v @past
+	same 'the volume' "$(sum v)" "$was"
+	# Elsewhere than what was flushed.
+	each_allocation has_nothing has_written put "$dev" % 64 5120
+	each_allocation has_nothing has_discarded discard "$dev" 65536 $((5120 * 1024))
+	put v 4 64 5120
+	each_allocation has_nothing has_nothing flush "$dev"
+	same 'the mode' "$(mode)" rw
+	was=$(sum v)
+	holds v 1 4096
+	holds v 2 64 4096
+	holds v 4 64 5120
 	lists > before
 	reopen
 	lists | cmp - before
-	same 'the volume after a reopen' "$(sum "v")" "$was"
+	same 'the volume after a reopen' "$(sum v)" "$was"
 }
-it 'a failed allocation fails one request and nothing else' memory
+it 'each allocation may fail: one request with it, or none, and nothing else' memory
 
 run_tests
