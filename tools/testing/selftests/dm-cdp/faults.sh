@@ -201,11 +201,15 @@ has_no_mark() { [[ $(message list_marks) != *" m$1 "* ]] || fail "mark m$1 faile
 has_mark() { [[ $(message list_marks) == *" m$1 "* ]] || fail "mark m$1 is missing"; }
 has_no_volume() { [[ $(message list_volumes) != *" n$1 "* ]] || fail "volume n$1 failed and is there"; }
 has_volume() { [[ $(message list_volumes) == *" n$1 "* ]] || fail "volume n$1 is missing"; }
-has_no_view() { if exists x; then fail "a view that failed is there"; fi; }
+has_no_view() { matches "the table after load $1 failed" "$(table x)" ' error'; }
 has_view()
 {
+	ask suspend x
+	resume x
 	holds x 1 1024
-	remove x
+	ask load ro x $size error
+	ask suspend x
+	resume x
 }
 has_nothing() { :; }
 has_written() { holds v "$1" 64 5120; }
@@ -241,7 +245,10 @@ memory()
 	each_allocation has_nothing has_nothing holds "$dev" 1 1024 0
 	each_allocation has_no_mark has_mark message pool mark m% v
 	each_allocation has_no_volume has_volume message pool create_volume n% 64
-	each_allocation has_no_view has_view create ro x $size cdp-view "$(node pool)" v "$(now)"
+	# Not a new device: device-mapper itself leaks a name when that has no memory for sysfs.
+	create_ro x $size error
+	each_allocation has_no_view has_view load ro x $size cdp-view "$(node pool)" v "$(now)"
+	remove x
 	each_allocation not_reverted has_reverted message pool revert v @past
 	same 'the volume' "$(sum v)" "$was"
 	# Elsewhere than what was flushed.
