@@ -234,7 +234,8 @@ seal()	# DEVICE
 	blockdev --flushbufs "$1"
 }
 
-# The helper's command in the background, until calm; the file that it looks at for that is added.
+# The helper's command in the background, until calm; the file that it looks at for that is
+# added. Returns when it has begun.
 work()	# COMMAND DEVICE[,DEVICE]... WORDS
 {
 	local device paths='' n=${#workers[@]}
@@ -246,7 +247,11 @@ work()	# COMMAND DEVICE[,DEVICE]... WORDS
 	: > working
 	"$helper" "$1" "${paths#,}" "${@:3}" "$PWD/working" > worked.$n 2> complaints.$n &
 	workers+=($!)
+	wait_until begun $! $n
 }
+
+# Or it has failed, which calm will tell.
+begun() { [[ -e working.$1 || -s complaints.$2 ]]; }
 
 # Puts again and again: each seed goes to a place of its own in the span, and to each of
 # the devices in turn; a whole span at least.

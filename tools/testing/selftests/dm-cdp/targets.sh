@@ -198,7 +198,7 @@ views_while_written()
 		t[i]=$(now)
 		s[i]=$(sum v)
 	done
-	stomp v 100 64 8192
+	stomp v 100 16 2048
 	for i in 1 2 3 4; do
 		view_open "at$i" v $size "${t[i]}"
 	done
@@ -206,7 +206,7 @@ views_while_written()
 		same "the view of instant $i" "$(sum "at$i")" "${s[i]}"
 	done
 	calm
-	stomped v 100 64 8192 "${counts[0]}"
+	stomped v 100 16 2048 "${counts[0]}"
 	for i in 1 2 3 4; do
 		same "the view of instant $i, later" "$(sum "at$i")" "${s[i]}"
 	done
@@ -310,7 +310,7 @@ suspend_under_load()
 
 	pool_open
 	volume_new v $size
-	stomp v 1000 64 4096
+	stomp v 1000 16 1024
 	for i in 1 2 3 4 5 6 7 8; do
 		suspend v
 		resume v
@@ -318,7 +318,7 @@ suspend_under_load()
 		resume pool
 	done
 	calm
-	stomped v 1000 64 4096 "${counts[0]}"
+	stomped v 1000 16 1024 "${counts[0]}"
 }
 it 'volume and pool can be suspended and resumed under load' suspend_under_load
 
@@ -330,13 +330,13 @@ table_reload()
 	volume_new v $size
 	ask message pool create_volume other $size
 	put "v" 1 4096
-	stomp v 1 64 4096
+	stomp v 1 16 1024
 	for i in 1 2 3; do
 		reload pool "$(sectors_of $ram1)" cdp-pool $ram0 $ram1 8 2 checkpoint_ms $((i * 100))
 		reload v $size cdp "$(node pool)" v
 	done
 	calm
-	stomped v 1 64 4096 "${counts[0]}"
+	stomped v 1 16 1024 "${counts[0]}"
 	was=$(sum "v")
 	refused ask load rw v $size cdp "$(node pool)" nobody
 	refused ask load rw pool "$(sectors_of $ram1)" cdp-pool $ram2 $ram3 8
