@@ -87,4 +87,105 @@ whole()
 }
 it 'a write of 1 MiB goes to the data device as one request' whole
 
+# A loop device on a file in memory knows write-zeroes, so the volume has them too.
+zeroing_stack()
+{
+	local file=/dev/shm/cdptest-data
+
+	modprobe -q loop || skip 'no loop devices'
+	truncate -s 96M $file || skip 'no file in /dev/shm'
+	data=$(losetup --find --show $file)
+	# shellcheck disable=SC2064
+	trap "rm $file; losetup -d $data" EXIT
+	(($(< "/sys/block/${data#/dev/}/queue/write_zeroes_max_bytes"))) ||
+		skip 'a loop device has no write-zeroes here'
+	pool_open $ram0 "$data" 8 2 checkpoint_ms 3600000
+	volume_new v $size
+	dev=$(node v)
+	(($(< "$(sysfs v)/queue/write_zeroes_max_bytes") >= 1048576)) ||
+		fail 'the volume offers no write-zeroes'
+}
+
+used_blocks()
+{
+	local words
+
+	ask status pool
+	read -ra words <<< "$answer"
+	used=${words[2]%/*}
+}
+
+# Nothing but a little of the journal may have been written or discarded below.
+nothing_below()	# WHAT
+{
+	local before=$used
+
+	count
+	((new_written <= 64)) || fail "$1: $new_written sectors written below"
+	same "$1: discards below" $new_discards 0
+	used_blocks
+	same "$1: blocks in use" "$used" "$before"
+}
+
+zeroing()
+{
+	local was t
+
+	zeroing_stack
+	flushed_put v 1 16384
+	was=$(sum v)
+	ask message pool mark full v
+	used_blocks
+	count
+	ask zeroout "$dev" $((8 << 20)) $((1 << 20))
+	nothing_below 'zeroing of 8 MiB'
+	zeroes v 8192 1024
+	holds v 1 1024
+	ask zeroout "$dev" 4096 $((12 << 20))
+	ask discard "$dev" $((1 << 20)) $((14 << 20))
+	nothing_below 'zeroing of a block, and a discard'
+	zeroes v 4 12288
+	zeroes v 1024 14336
+	t=$(now)
+	view_open before v $size @full
+	same 'the view of before' "$(sum before)" "$was"
+	remove before
+	ask message pool revert v @full
+	same 'the zeroing undone' "$(sum v)" "$was"
+	nothing_below 'a revert'
+	ask message pool revert v "$t"
+	zeroes v 8192 1024
+	zeroes v 4 12288
+	zeroes v 1024 14336
+	was=$(sum v)
+	remove v pool
+	pool_open $ram0 "$data"
+	volume_open v $size
+	same 'the zeroing after a reopen' "$(sum v)" "$was"
+	remove v pool
+}
+it 'write-zeroes and discards are versions that take no space and can be undone' zeroing
+
+# Zeroing has to be exact, where a discard may leave out the parts.
+zeroing_parts()
+{
+	local was
+
+	zeroing_stack
+	flushed_put v 1 4096
+	was=$(sum v)
+	ask message pool mark full v
+	dd if="$dev" of=before bs=1M count=4 iflag=direct status=none
+	# From the middle of a block to the middle of another, and within one.
+	ask zeroout "$dev" $((1 << 20)) 1536
+	ask zeroout "$dev" 512 $((3 << 20))
+	dd if=/dev/zero of=before bs=512 seek=3 count=2048 conv=notrunc status=none
+	dd if=/dev/zero of=before bs=512 seek=6144 count=1 conv=notrunc status=none
+	cmp -n 4194304 before "$dev"
+	ask message pool revert v @full
+	same 'the zeroing undone' "$(sum v)" "$was"
+	remove v pool
+}
+it 'zeroing that begins and ends within a block is exact, and can be undone' zeroing_parts
+
 run_tests
