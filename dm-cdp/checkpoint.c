@@ -161,7 +161,7 @@ static void version_freed(void *context, const struct cdp_version *v)
 	cp->freed[cp->nr_freed++] = (struct freed_range){ .block = v->pblock, .nr = nr };
 }
 
-/* Of metadata blocks: what a leaf gives back can lie in as many of the bitmap's as it has entries. */
+/* Metadata blocks: what a leaf gives back can lie in as many of the bitmap as it has entries. */
 static u64 leaf_removal_cost(const struct cdp_pool *pool)
 {
 	return min_t(u64, CDP_LEAF_ENTRIES, cdp_metadata_bitmap_blocks(&pool->metadata)) +

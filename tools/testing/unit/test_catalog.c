@@ -438,6 +438,8 @@ static int load_all(void)
 	int r = 0;
 
 	c.next_volume = disk.next_volume;
+	c.time = 22;
+	c.max_branches = 2;
 	for (i = 0; i < 2 && !r; i++)
 		r = cdp_catalog_load_volume(&c, disk.ids[i], &disk.volumes[i]);
 	for (i = 0; i < disk.nr_branches && !r; i++)
@@ -523,6 +525,10 @@ static void a_damaged_volume_is_not_loaded(void **state)
 	assert_int_equal(load(), -EILSEQ);
 	disk.volumes[0].nr_branches = cpu_to_le32(3);
 	assert_int_equal(load(), -EILSEQ);
+	disk.volumes[0].nr_branches = cpu_to_le32(~0U);
+	assert_int_equal(load(), -EILSEQ);
+	disk.volumes[0].created = cpu_to_le64(23);
+	assert_int_equal(load(), -EILSEQ);
 	assert_int_equal(load(), 0);
 }
 
@@ -541,6 +547,10 @@ static void a_damaged_branch_is_not_loaded(void **state)
 	assert_int_equal(load(), -EILSEQ);
 	disk.branches[1].revert_to = cpu_to_le64(10);
 	assert_int_equal(load(), -EILSEQ);
+	disk.branches[0].start = cpu_to_le64(9);
+	assert_int_equal(load(), -EILSEQ);
+	disk.branches[3].start = cpu_to_le64(23);
+	assert_int_equal(load(), -EILSEQ);
 	disk.nr_branches = 3;
 	assert_int_equal(load(), -EILSEQ);
 	assert_int_equal(load(), 0);
@@ -550,6 +560,8 @@ static void a_damaged_mark_is_not_loaded(void **state)
 {
 	sound_disk();
 	disk.marks[0].name[0] = '@';
+	assert_int_equal(load(), -EILSEQ);
+	disk.times[1] = 23;
 	assert_int_equal(load(), -EILSEQ);
 	strcpy(disk.marks[1].name, "m");
 	assert_int_equal(load(), -EILSEQ);
