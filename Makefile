@@ -63,6 +63,9 @@ sparse: $(SPARSE)
 $(MODULES) modules-debug: modules-%: setup
 	$(call mirror,out/$*)
 	@$(MAKE) -C $(CACHE)/$*/build M=$(CURDIR)/out/$* W=1 modules
+	@mkdir -p out/test-modules/$*
+	@cp -u $(wildcard $(TESTING)/selftests/*/module/*) out/test-modules/$*/
+	@$(MAKE) -C $(CACHE)/$*/build M=$(CURDIR)/out/test-modules/$* W=1 modules
 
 $(SPARSE): sparse-%: modules-%
 	@$(MAKE) -C $(CACHE)/$*/build M=$(CURDIR)/out/$* W=1 C=2 CF=-Wsparse-error modules
@@ -89,6 +92,7 @@ style: setup
 		xargs -r $(CHECKPATCH) --ignore $(IGNORE) --file
 	@find dm-cdp kvm-hotsnap -path '*/compat/*.[ch]' 2>/dev/null | sort | \
 		xargs -r $(CHECKPATCH) --ignore $(IGNORE),LINUX_VERSION_CODE,CONSTANT_COMPARISON --file
+	@find $(TESTING)/selftests/*/module -name '*.[ch]' | sort | xargs -r $(CHECKPATCH) --ignore $(IGNORE) --file
 	@find userspace -name '*.[ch]' -not -path '*/kshim/*' 2>/dev/null | sort | \
 		xargs -r $(CHECKPATCH) --ignore $(IGNORE_USER) --file
 

@@ -20,9 +20,9 @@
  *
  * The disk's cache is one for both slices: a flush of the metadata would make the
  * data stable too and so hide that the module forgot to flush these.  Hence the
- * second half of the runs: metadata without a volatile cache (sysfs write_cache), so
- * that its writes are stable at once, in order, and only flushes of the data
- * device reach the log.
+ * second half of the runs: metadata without a volatile cache (the target cdp-durable,
+ * module/), so that its writes are stable at once, in order, and only flushes of the
+ * data device reach the log.
  *
  * Environment: CDP_SEED, CDP_CRASH_CUTS (30), CDP_CRASH_EPOCHS (6), CDP_CRASH_PLACE
  * (only the cut after that entry of the log).
@@ -89,12 +89,12 @@ struct crash {
 /*
  * The stack: slices of a device.
  */
-static void slices_open(const char *below)
+static void slices_open(const char *below, const char *meta_target)
 {
 	char path[32];
 
 	dm_node(below, path, sizeof(path));
-	dm_table(&(struct dm_spec){ "meta", META_SECTORS, "linear", false }, "%s 0", path);
+	dm_table(&(struct dm_spec){ "meta", META_SECTORS, meta_target, false }, "%s 0", path);
 	dm_table(&(struct dm_spec){ "data", DATA_SECTORS, "linear", false }, "%s %u", path,
 		 META_SECTORS);
 }
@@ -112,6 +112,7 @@ static void world_find_slices(struct world *w)
 	dm_node("data", w->data, sizeof(w->data));
 }
 
+/* Since 6.11 a device has its parent's cache, unless it is told otherwise. */
 static void write_through(const char *name)
 {
 	static const char text[] = "write through";
@@ -227,7 +228,7 @@ static void run_workload(struct crash *c)
 
 	dm_table(&(struct dm_spec){ "log", DISK_SECTORS, "log-writes", false }, "%s %s", c->disk,
 		 c->log_device);
-	slices_open("log");
+	slices_open("log", c->through ? "cdp-durable" : "linear");
 	if (c->through)
 		write_through("meta");
 	world_find_slices(w);
@@ -300,27 +301,6 @@ static unsigned int count_stable(struct crash *c)
 }
 
 /*
- * With stable metadata the log's order needs care: FUA writes of the data device
- * stand before metadata writes that completed earlier. Where a segment (what stands
- * between two FLUSHes) has FUA writes, only its end is a state that surely was.
- */
-static unsigned int safe_cut(struct crash *c, unsigned int cut)
-{
-	unsigned int i = cut, end = cut;
-	bool fua = false;
-
-	if (!c->through || log_entry_flushes(&c->log.entry[cut]))
-		return cut;
-	while (i && !log_entry_flushes(&c->log.entry[i - 1]))
-		i--;
-	for (; end + 1 < c->log.nr && !log_entry_flushes(&c->log.entry[end + 1]); end++)
-		;
-	for (; i <= end; i++)
-		fua |= !!(c->log.entry[i].flags & LOG_FUA);
-	return fua ? end : cut;
-}
-
-/*
  * A third anywhere, the rest after flushes and FUA writes: all of these if there
  * are enough cuts, else at random.
  */
@@ -340,8 +320,6 @@ static void choose_cuts(struct crash *c)
 		if (all > c->nr_cuts * 2 / 3 && i % 3)
 			c->cut[i] = next_stable(c, c->cut[i]);
 	}
-	for (i = 0; i < c->nr_cuts; i++)
-		c->cut[i] = safe_cut(c, c->cut[i]);
 	qsort(c->cut, c->nr_cuts, sizeof(*c->cut), compare_cuts);
 	if (getenv("CDP_CRASH_PLACE")) {
 		c->nr_cuts = 1;
@@ -362,17 +340,6 @@ static void find_start(struct crash *c)
 /*
  * Replay.
  */
-static bool is_meta(const struct log_entry *e)
-{
-	return e->sector < META_SECTORS;
-}
-
-/* Is this write stable as soon as it completes? */
-static bool stable_at_once(struct crash *c, const struct log_entry *e)
-{
-	return e->flags & LOG_FUA || (c->through && is_meta(e));
-}
-
 /* The base takes what is stable at the end of a segment that ends with a flush. */
 static void base_take_segment(struct crash *c, unsigned int from, unsigned int to)
 {
@@ -398,14 +365,14 @@ static void replay_unflushed(struct crash *c, int fd, unsigned int from, unsigne
 
 		if (!log_entry_writes(e))
 			continue;
-		if (stable_at_once(c, e))
+		if (e->flags & LOG_FUA)
 			write_log_apply(&c->log, e, fd, NULL, 100);
 		else if (rng_chance(&c->rng, mood))
 			write_log_apply(&c->log, e, fd, &c->rng, rng_chance(&c->rng, 25) ? 50 : 100);
 	}
 	/* The write under way. */
 	if (cut + 1 < c->log.nr && log_entry_writes(&c->log.entry[cut + 1]) &&
-	    !(c->through && c->log.entry[cut + 1].flags & LOG_FUA) && rng_chance(&c->rng, 50))
+	    rng_chance(&c->rng, 50))
 		write_log_apply(&c->log, &c->log.entry[cut + 1], fd, &c->rng,
 				rng_below(&c->rng, 101));
 }
@@ -421,7 +388,7 @@ static void cut_open(struct crash *c, unsigned int from, unsigned int cut)
 	fd = block_open(path, true);
 	replay_unflushed(c, fd, from, cut);
 	close(fd);
-	slices_open("cut");
+	slices_open("cut", "linear");
 }
 
 /*
