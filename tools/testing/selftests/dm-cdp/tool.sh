@@ -421,7 +421,7 @@ marks()
 		[[ $w == @x ]] || refuses 2 "'$w'" unmark $name "$w"
 		refuses 2 "'$w'" mark $name n "$w"
 	done
-	for ((i = 0; i < 65; i++)); do many+=(v$i); done
+	for ((i = 0; i < 65; i++)); do many+=("v$i"); done
 	refuses 2 '64' mark $name n "${many[@]}"
 	refuses 2 'missing' mark $name
 	refuses 2 'missing' unmark $name
@@ -628,20 +628,20 @@ views()
 	same 'the view' "$(sum t-v@m)" "$one"
 	json ".device == \"/dev/mapper/$name-v@$t\" and .instant == $t and .mounted_at == null" \
 		view open $name/v --at "us:$t"
-	json ".view == \"${prefix}then\"" view open $name/v --at now --name ${prefix}then
-	same 'the view of now' "$(sum then)" "$two"
+	json ".view == \"${prefix}old\"" view open $name/v --at now --name ${prefix}old
+	same 'the view of now' "$(sum old)" "$two"
 	put t-v 3 64
-	same 'the view of now, later' "$(sum then)" "$two"
-	refused dd if=/dev/zero of=/dev/mapper/${prefix}then bs=4k count=1 oflag=direct
+	same 'the view of now, later' "$(sum old)" "$two"
+	refused dd if=/dev/zero of=/dev/mapper/${prefix}old bs=4k count=1 oflag=direct
 	tool view list
-	says 'VIEW +VOLUME' "$name-v@m +v .*-" "${prefix}then +v "
+	says 'VIEW +VOLUME' "$name-v@m +v .*-" "${prefix}old +v "
 	exec 7< "/dev/mapper/$name-v@m"
 	json "length == 3 and (map(select(.view == \"$name-v@m\"))[0] | .volume == \"v\" and .instant == $t and
 		.size == 4194304 and (.holders[0] | startswith(\"process $BASHPID \")))" view list $name
 	refuses 4 "process $BASHPID " view close $name-v@m
 	exec 7<&-
 	refuses 5 "$name-v@m is open already" view open $name/v --at m
-	refuses 5 "${prefix}then is open already" view open $name/v --at m --name ${prefix}then
+	refuses 5 "${prefix}old is open already" view open $name/v --at m --name ${prefix}old
 	refuses 2 "'a/b'" view open $name/v --at m --name a/b
 	refuses 2 'too long' view open $name/v --at m --name "$(printf 'a%.0s' {1..200})"
 	refuses 2 '--at INSTANT' view open $name/v
@@ -660,7 +660,7 @@ views()
 	refuses 2 'missing' view close
 	tool view close $name-v@m
 	says "closed $name-v@m"
-	json ".closed == \"${prefix}then\"" view close /dev/mapper/${prefix}then
+	json ".closed == \"${prefix}old\"" view close /dev/mapper/${prefix}old
 	tool view close "$name-v@$t"
 	json '. == []' view list
 }
@@ -847,6 +847,72 @@ no_module()
 	tool pool open $name --metadata "$meta" --data "$data"
 }
 it 'exit status 8: the module is not loaded' no_module
+
+numbers()
+{
+	local word
+
+	devices
+	mkfs.ext4 -q "$data"
+	sum data > before
+	for word in none 0 9 99999999999; do
+		refuses 2 "'$word'" pool create $name --metadata "$meta" --data "$data" --force \
+			--checkpoint-extents $word
+		refuses 2 "'$word'" pool create $name --metadata "$meta" --data "$data" --force \
+			--checkpoint-ms $word
+	done
+	sum data | cmp - before
+}
+it 'wrong checkpoint options are refused by name before anything is overwritten' numbers
+
+foreign_volume()
+{
+	new_volume 8M
+	tool volume create $name/w 1M
+	tool mark $name m
+	ask node t
+	create stranger 2048 cdp "$answer" w
+	refuses 4 "$name|stranger" pool close $name
+}
+it 'a pool with a volume that dmsetup opened does not close, not in part either' foreign_volume
+
+volume_extremes()
+{
+	new_pool
+	refuses 2 "'0'" volume create $name/x 0
+	refuses 2 "'2048T'" volume create $name/x 2048T
+}
+it 'a volume of no size, or of too much, is refused by that size' volume_extremes
+
+revert_foreign()
+{
+	new_pool
+	tool volume create $name/v 16M
+	tool mark $name empty
+	dmsetup create ${prefix}other --table "0 32768 cdp $(node t) v"
+	mkfs.ext4 -q "$(node other)"
+	mount "$(node other)" mnt
+	refuses 4 "mounted at $PWD/mnt" revert $name/v --to empty
+	umount mnt
+	exec 7< "$(node other)"
+	refuses 4 "process $BASHPID " revert $name/v --to empty
+	exec 7<&-
+	tool revert $name/v --to empty
+}
+it 'a volume that dmsetup opened, without a uuid, is as safe from reverts' revert_foreign
+
+small_metadata()
+{
+	devices
+	# 512 blocks, and space words for 200 GiB need more.
+	create small 4096 linear $ram2 0
+	dmsetup create ${prefix}large <<END
+0 $data_sectors linear $ram1 0
+$data_sectors 419430400 zero
+END
+	refuses 6 'no space left|too small' pool create $name --metadata "$(node small)" --data "$(node large)"
+}
+it 'exit status 6: the metadata device is too small for the data device' small_metadata
 
 usage()
 {
