@@ -137,6 +137,7 @@ static int merge_tail(struct checkpoint *cp)
 {
 	struct cdp_pool *pool = cp->pool;
 	struct cdp_frozen_source source;
+	unsigned int n = 0;
 	struct rb_node *node;
 
 	cdp_frozen_source_init(&source, pool->index.frozen);
@@ -145,6 +146,8 @@ static int merge_tail(struct checkpoint *cp)
 
 		if (!(v->flags & CDP_TOMBSTONE))
 			cdp_space_commit(&pool->space, v->pblock, cdp_hi_blocks(v->hi));
+		if (!(++n & 255))
+			cond_resched();
 	}
 	return cdp_tree_merge(&pool->metadata.tree, &cp->root, &source.source);
 }

@@ -67,19 +67,38 @@ static void find_in_tail(const struct cdp_tail *tail, u64 hi,
 		*best = *v;
 }
 
+/*
+ * Without the lock: a version that enters a tail now is of a write that the reader did not
+ * see complete, and one that leaves is in the tree only when the reader's index lock is gone.
+ * Both tails are asked, as they may change places.
+ */
+static bool tails_have(const struct cdp_index *index, unsigned int level)
+{
+	return READ_ONCE(index->tails[0].level_nr[level]) ||
+	       READ_ONCE(index->tails[1].level_nr[level]);
+}
+
+static void find_in_tails(struct cdp_index *index, u64 hi, const struct cdp_lineage *lineage,
+			  struct cdp_version *best)
+{
+	unsigned long flags;
+
+	if (!tails_have(index, cdp_hi_level(hi)))
+		return;
+	spin_lock_irqsave(&index->tail_lock, flags);
+	find_in_tail(index->active, hi, lineage, best);
+	find_in_tail(index->frozen, hi, lineage, best);
+	spin_unlock_irqrestore(&index->tail_lock, flags);
+}
+
 /* The newest version of one extent that is newer than best->time. */
 static int find(struct cdp_index *index, struct cdp_tree_cursor *cursor, u64 hi,
 		const struct cdp_lineage *lineage, struct cdp_version *best)
 {
 	struct cdp_version v;
-	unsigned long flags;
 	int r;
 
-	spin_lock_irqsave(&index->tail_lock, flags);
-	find_in_tail(index->active, hi, lineage, best);
-	find_in_tail(index->frozen, hi, lineage, best);
-	spin_unlock_irqrestore(&index->tail_lock, flags);
-
+	find_in_tails(index, hi, lineage, best);
 	if (index->tree_newest <= best->time)
 		return 0;
 	r = cdp_tree_find(cursor, hi, lineage, &v);
@@ -193,6 +212,7 @@ int cdp_index_locate(struct cdp_index *index, const struct cdp_volume *volume,
 	cdp_tree_cursor_init(&cursor, index->tree,
 			     may_block ? index->tree->tm : index->non_blocking,
 			     &index->root);
+	cursor.root_copy = index->root_copy;
 	location->nr = 0;
 	while (location->nr < nr) {
 		unsigned int n = min_t(u64, nr - location->nr, LOCATE_BLOCKS);
@@ -214,15 +234,19 @@ void cdp_index_freeze(struct cdp_index *index)
 
 u64 cdp_index_publish(struct cdp_index *index, const struct cdp_tree_root *root)
 {
+	void *copy = index->root_copies[index->root_copy == index->root_copies[0]];
 	struct cdp_tail *frozen = index->frozen;
 	unsigned long flags;
 	u64 pending;
 
+	if (!cdp_tree_copy_root(index->tree, root, copy))
+		copy = NULL;
 	down_write(&index->lock);
 	spin_lock_irqsave(&index->tail_lock, flags);
 	index->frozen = NULL;
 	pending = frozen->nr_pending;
 	index->root = *root;
+	index->root_copy = copy;
 	index->tree_newest = max(index->tree_newest, frozen->newest);
 	spin_unlock_irqrestore(&index->tail_lock, flags);
 	up_write(&index->lock);

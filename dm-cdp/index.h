@@ -32,7 +32,7 @@
 struct cdp_volume;
 
 struct cdp_index {
-	struct rw_semaphore lock;	/* root, tree_newest, frozen, lineages */
+	struct rw_semaphore lock;	/* root and its copy, tree_newest, frozen, lineages */
 	spinlock_t tail_lock;		/* both tails and all newest[]; irq-safe */
 	struct cdp_tail tails[2];
 	struct cdp_tail *active;
@@ -40,8 +40,10 @@ struct cdp_index {
 	u64 added;			/* extents ever added; under tail_lock */
 	struct cdp_tree *tree;
 	struct cdp_tree_root root;	/* the committed one */
+	void *root_copy;		/* of its root node, for searches, or NULL */
 	u64 tree_newest;		/* time of the newest version in it, or later */
 	struct dm_transaction_manager *non_blocking;
+	u8 root_copies[2][CDP_UNIT_SIZE] __aligned(8); /* one for the next checkpoint */
 };
 
 /* Where nr blocks of a volume are: on the data device, or nowhere. */

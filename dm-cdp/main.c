@@ -49,3 +49,6 @@ module_exit(dm_cdp_exit);
 
 MODULE_DESCRIPTION(DM_NAME " target that remembers every write");
 MODULE_LICENSE("GPL");
+/* What device-mapper asks for when a table names a target that it does not know. */
+MODULE_ALIAS("dm-cdp-pool");
+MODULE_ALIAS("dm-cdp-view");

@@ -398,6 +398,7 @@ int cdp_metadata_forget_volume(struct cdp_metadata *md, u32 volume, unsigned int
 
 int cdp_metadata_save_space(struct cdp_metadata *md, struct cdp_space *space)
 {
+	unsigned int n = 0;
 	u64 word, bits;
 	int r;
 
@@ -409,7 +410,7 @@ int cdp_metadata_save_space(struct cdp_metadata *md, struct cdp_space *space)
 				       &md->super.space_root);
 		if (r)
 			return r;
-		if (!(word & 1023))
+		if (!(++n & 63))
 			cond_resched();
 	}
 	return 0;

@@ -34,7 +34,7 @@ void cdp_tail_free(struct cdp_tail *tail)
 
 	rbtree_postorder_for_each_entry_safe(extent, next, &tail->root, node) {
 		kmem_cache_free(extent_cache, extent);
-		if (!(++n & 1023))
+		if (!(++n & 255))
 			cond_resched();
 	}
 	cdp_tail_init(tail);

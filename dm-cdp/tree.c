@@ -178,7 +178,19 @@ void cdp_tree_cursor_init(struct cdp_tree_cursor *c, struct cdp_tree *tree,
 	c->tree = tree;
 	c->tm = tm;
 	c->root = *root;
+	c->root_copy = NULL;
 	c->leaf = NULL;
+}
+
+bool cdp_tree_copy_root(struct cdp_tree *tree, const struct cdp_tree_root *root, void *copy)
+{
+	struct dm_block *b;
+
+	if (!root->depth || node_read(tree, tree->tm, root->block, root->depth, &b))
+		return false;
+	memcpy(copy, dm_block_data(b), CDP_UNIT_SIZE);
+	dm_tm_unlock(tree->tm, b);
+	return true;
 }
 
 void cdp_tree_cursor_exit(struct cdp_tree_cursor *c)
@@ -186,6 +198,15 @@ void cdp_tree_cursor_exit(struct cdp_tree_cursor *c)
 	if (c->leaf)
 		dm_tm_unlock(c->tm, c->leaf);
 	c->leaf = NULL;
+}
+
+/* To the child that covers the key. */
+static dm_block_t cursor_step(struct cdp_tree_cursor *c, const void *node, struct cdp_key key)
+{
+	unsigned int i = cdp_inner_search(node, key.hi, key.time);
+
+	range_narrow(&c->range, node, i);
+	return cdp_inner_child(node, i);
 }
 
 /*
@@ -205,12 +226,12 @@ static int cursor_descend(struct cdp_tree_cursor *c, struct cdp_key key)
 	if (r)
 		return r;
 
+	if (c->root_copy && level) {
+		block = cursor_step(c, c->root_copy, key);
+		level--;
+	}
 	while (!(r = node_read(c->tree, c->tm, block, level, &b)) && level) {
-		const void *node = dm_block_data(b);
-		unsigned int i = cdp_inner_search(node, key.hi, key.time);
-
-		range_narrow(&c->range, node, i);
-		block = cdp_inner_child(node, i);
+		block = cursor_step(c, dm_block_data(b), key);
 		dm_tm_unlock(c->tm, b);
 		level--;
 	}

@@ -116,6 +116,7 @@ struct cdp_tree_cursor {
 	struct cdp_tree *tree;
 	struct dm_transaction_manager *tm;
 	struct cdp_tree_root root;
+	const void *root_copy;		/* as cdp_tree_copy_root() made it, or NULL */
 	struct dm_block *leaf;		/* locked for reading, or NULL */
 	struct cdp_range range;		/* the leaf's */
 	unsigned int index;		/* of the last result in the leaf */
@@ -125,6 +126,12 @@ void cdp_tree_cursor_init(struct cdp_tree_cursor *c, struct cdp_tree *tree,
 			  struct dm_transaction_manager *tm,
 			  const struct cdp_tree_root *root);
 void cdp_tree_cursor_exit(struct cdp_tree_cursor *c);	/* unlocks */
+
+/*
+ * Copies the root node to a block of memory; a cursor that is given it saves the lookup of one
+ * node in each search.  False: the root is a leaf, or cannot be read.
+ */
+bool cdp_tree_copy_root(struct cdp_tree *tree, const struct cdp_tree_root *root, void *copy);
 
 /*
  * The first version whose key is at or after (hi, time): 1 and *result, 0 if there is none
