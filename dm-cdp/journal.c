@@ -223,18 +223,20 @@ static void submit_flush(struct cdp_pool *pool)
 {
 	struct cdp_journal *j = &pool->journal;
 
-	round_bio_init(pool, &j->flush, NULL, 0, REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
+	round_bio_init(pool, &j->flush, NULL, 0, REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC | REQ_IDLE);
 	submit_bio(&j->flush);
 }
 
 /*
+ * SYNC and IDLE, as for direct I/O: writeback throttling is not for them.
+ *
  * Ordered: each bio flushes before it writes, so whichever lands first, data come before
  * records.  The ring may wrap inside a round.
  */
 static void submit_round(struct cdp_pool *pool, enum round_kind kind, u64 seq)
 {
 	struct cdp_journal *j = &pool->journal;
-	blk_opf_t opf = REQ_OP_WRITE | REQ_FUA | REQ_SYNC | REQ_META;
+	blk_opf_t opf = REQ_OP_WRITE | REQ_FUA | REQ_SYNC | REQ_IDLE | REQ_META;
 	unsigned int i, first, nr = j->nr_pages;
 	u64 to_end;
 
