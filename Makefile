@@ -163,7 +163,8 @@ dkms-install: setup
 	@printf '%s\n' 'PACKAGE_NAME="dm-cdp"' 'PACKAGE_VERSION="$(VERSION)"' 'AUTOINSTALL="yes"' \
 		'MAKE[0]="make -C $$kernel_source_dir M=$$dkms_tree/$$PACKAGE_NAME/$$PACKAGE_VERSION/build modules"' \
 		'BUILT_MODULE_NAME[0]="dm-cdp"' 'BUILT_MODULE_LOCATION[0]="dm-cdp/"' \
-		'DEST_MODULE_LOCATION[0]="/updates"' > $(DESTDIR)$(DKMS)/dkms.conf
+		'DEST_MODULE_LOCATION[0]="/updates"' \
+		'BUILD_EXCLUSIVE_KERNEL="^6\.(1|12)\."' > $(DESTDIR)$(DKMS)/dkms.conf
 	@if [ -z '$(DESTDIR)' ] && command -v dkms >/dev/null; then \
 		dkms remove dm-cdp/$(VERSION) --all 2>/dev/null; dkms install dm-cdp/$(VERSION) --force; \
 	else \
