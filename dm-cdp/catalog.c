@@ -409,6 +409,7 @@ int cdp_catalog_load_volume(struct cdp_catalog *catalog, u32 id,
 		return -EILSEQ;
 
 	volume->nr_saved_branches = nr;
+	catalog->max_branches -= nr;
 	volume->branches = kvcalloc(nr, sizeof(*volume->branches), GFP_KERNEL);
 	return volume->branches ? 0 : -ENOMEM;
 }

@@ -65,7 +65,7 @@ struct cdp_catalog {
 
 	/* While loading. */
 	u64 time;			/* no object is younger */
-	u64 max_branches;		/* more do not fit on the metadata device */
+	u64 max_branches;		/* more than are left of it do not fit on the device */
 };
 
 struct cdp_change {

@@ -27,6 +27,7 @@ enum {
 	MIN_CHANGES = 16,		/* of the catalog, between two checkpoints */
 	MAX_CHANGES = 4096,
 	CHANGE_BLOCKS = 4,		/* metadata blocks that one of them takes, at most */
+	MIN_BRANCHES = 80,		/* in a block of them, at least */
 	PATH_BLOCKS = 32,		/* what every transaction copies: roots, space maps */
 };
 
@@ -167,7 +168,8 @@ static void version_freed(void *context, const struct cdp_version *v)
 /* Metadata blocks: what a leaf gives back can lie in as many of the bitmap as it has entries. */
 static u64 leaf_removal_cost(const struct cdp_pool *pool)
 {
-	return min_t(u64, CDP_LEAF_ENTRIES, cdp_metadata_bitmap_blocks(&pool->metadata)) +
+	/* Twice: the bitmap's array has an index of its own. */
+	return 2 * min_t(u64, CDP_LEAF_ENTRIES, cdp_metadata_bitmap_blocks(&pool->metadata)) +
 	       CHANGE_BLOCKS;
 }
 
@@ -182,6 +184,17 @@ static unsigned int removable_leaves(struct checkpoint *cp)
 	if (cdp_metadata_free_blocks(md, &nr_free) || nr_free < merged + leaf)
 		return 0;
 	return clamp_t(u64, div64_u64((nr_free - merged) / 2, leaf), 1, REMOVE_LEAVES);
+}
+
+/* Its branches go in one transaction; is there room for that, and for the bitmap's changes? */
+static bool can_forget(struct checkpoint *cp)
+{
+	struct cdp_metadata *md = &cp->pool->metadata;
+	u64 nr_free, bitmap = cdp_metadata_bitmap_blocks(md);
+	u64 dirty = min(2 * (cp->pool->index.frozen->nr + cp->nr_freed), bitmap);
+
+	return !cdp_metadata_free_blocks(md, &nr_free) &&
+	       nr_free >= PATH_BLOCKS + 2 * dirty + cp->deleted->nr_branches / MIN_BRANCHES;
 }
 
 /*
@@ -209,6 +222,10 @@ static int remove_deleted(struct checkpoint *cp)
 		return 0;
 	if (r)
 		return r;
+	if (!can_forget(cp)) {
+		cp->deleted = NULL;
+		return 0;
+	}
 	cp->deleted_whole = true;
 	return cdp_metadata_forget_volume(&cp->pool->metadata, volume->id,
 					  volume->nr_branches);
@@ -275,7 +292,7 @@ static void forget_deleted(struct checkpoint *cp)
 		cdp_volume_free(cp->deleted);
 	}
 	/* The rest, or the next one; a pool that closes goes on when it is opened again. */
-	if (!cp->pool->closing && !cp->pool->suspended)
+	if (!cp->pool->closing && !READ_ONCE(cp->pool->suspended))
 		cdp_checkpoint_kick(cp->pool);
 }
 

@@ -44,7 +44,8 @@ u64 cdp_gate_drain_enter(struct cdp_gate *gate, spinlock_t *lock, unsigned int n
 	time = cdp_gate_time(gate);
 	spin_unlock_irqrestore(lock, flags);
 
-	wait_event(gate->drained, !atomic_read(&gate->passed[old]));
+	/* Acquire: what those writes put into the tails is seen behind this, without a lock. */
+	wait_event(gate->drained, !atomic_read_acquire(&gate->passed[old]));
 	mutex_unlock(&gate->drain_mutex);
 	return time;
 }

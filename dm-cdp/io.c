@@ -55,7 +55,6 @@ void cdp_io_end_write(struct cdp_io *io, bool ok)
 	unsigned long flags;
 
 	io->extents = NULL;
-	atomic64_sub(io->nr_extents, &pool->in_flight);
 	if (ok) {
 		cdp_index_add(&pool->index, io->volume, extents);
 	} else {
@@ -66,6 +65,7 @@ void cdp_io_end_write(struct cdp_io *io, bool ok)
 		}
 		cdp_extents_free(extents);
 	}
+	atomic64_sub(io->nr_extents, &pool->in_flight);
 	cdp_gate_leave(&pool->gate, io->side);
 	cdp_checkpoint_poll(pool);
 }
@@ -211,7 +211,7 @@ int cdp_io_begin_write_at(struct cdp_io *io, u64 lba, u64 time)
 	return 0;
 }
 
-/* It goes on in a worker: after a checkpoint, or where memory can be waited for. */
+/* It goes on in a worker: after a checkpoint or a revert, or where memory can be waited for. */
 static void throttle(struct cdp_io *io, int r)
 {
 	struct cdp_pool *pool = io->pool;

@@ -8,7 +8,6 @@
 enum {
 	FEW_WRITES = 16,	/* between two flushes */
 	SMALL_FLUSHES = 4,	/* in a row, and the next one is expected to be one too */
-	ENCODE_BLOCKS = 8,	/* of a round: interrupts are off while they are filled */
 };
 
 u64 cdp_journal_sector(const struct cdp_journal *journal, u64 seq)
@@ -162,9 +161,9 @@ static void encode_event(struct cdp_journal *j, void *block)
 enum round_kind { ROUND_NONE, ROUND_CHECKED, ROUND_ORDERED };
 
 /*
- * Fills the pages of a round, under the lock: bounded by ENCODE_BLOCKS, some ten
- * microseconds; what is left is for the next round.  The event comes last: after every record
- * of a write that completed before.
+ * Fills the pages of a round, under the lock, which bounds it: 4032 records, that may all be
+ * cold in the cache.  Smaller rounds would cost a flush of the device each.  The event comes
+ * last: after every record of a write that completed before.
  */
 static enum round_kind encode_round(struct cdp_pool *pool)
 {
@@ -177,7 +176,7 @@ static enum round_kind encode_round(struct cdp_pool *pool)
 	bool checked = true;
 
 	j->nr_pages = 0;
-	while (j->nr_pages < min_t(u64, room, ENCODE_BLOCKS)) {
+	while (j->nr_pages < min_t(u64, room, CDP_ROUND_BLOCKS)) {
 		void *block = page_address(j->pages[j->nr_pages]);
 
 		if (!has_pending(&pool->index) && !(j->event && !j->event->taken))

@@ -187,6 +187,10 @@ int cdp_metadata_start(struct cdp_metadata *md, char **error)
 {
 	int r;
 
+	if (md->super.nr_data_blocks > CDP_MAX_DATA_BLOCKS) {
+		*error = "the data device has too many blocks for this kernel's arrays";
+		return -EINVAL;
+	}
 	r = dm_tm_open_with_sm(md->bm, SUPER_LOCATION, md->super.metadata_space_map_root,
 			       sizeof(md->super.metadata_space_map_root), &md->tm, &md->sm);
 	if (r) {

@@ -19,6 +19,9 @@
 #include "persistent-data/dm-btree.h"
 #include "persistent-data/dm-space-map.h"
 
+/* An array has 2^32 - 1 words at most. */
+#define CDP_MAX_DATA_BLOCKS	(((1ULL << 32) - 1) * 64)
+
 struct cdp_catalog;
 struct cdp_change;
 struct cdp_space;

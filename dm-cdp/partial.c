@@ -91,9 +91,12 @@ static void take_batch(struct batch *b)
 	list_for_each_entry_safe(io, next, &pool->partial, list) {
 		u64 lba = io_lba(pool, io);
 
-		if (b->nr == BATCH || looked++ == LOOK)
+		if (b->nr == BATCH || looked == LOOK)
 			break;
-		if (io->volume->reverting || in_batch(b, io, lba))
+		if (io->volume->reverting)
+			continue;
+		looked++;
+		if (in_batch(b, io, lba))
 			continue;
 		list_del(&io->list);
 		b->items[b->nr++] = (struct partial){ .io = io, .lba = lba };

@@ -115,8 +115,8 @@ static int choose_geometry(struct cdp_pool *pool, u32 block_sectors, char **erro
 		return -EINVAL;
 	}
 	super->nr_data_blocks = div_u64(sectors - super->data_start, block_sectors);
-	if (super->nr_data_blocks >> 38) {
-		*error = "the data device has more than 2^38 blocks";
+	if (super->nr_data_blocks > CDP_MAX_DATA_BLOCKS) {
+		*error = "the data device has more than 2^38 - 64 blocks";
 		return -EINVAL;
 	}
 	return 0;
@@ -289,6 +289,8 @@ static struct cdp_pool *create(struct mapped_device *md, struct block_device *me
 	pool->md = md;
 	pool->metadata_bdev = metadata_bdev;
 	pool->data_bdev = data_bdev;
+	pool->metadata_dev = metadata_bdev->bd_dev;
+	pool->data_dev = data_bdev->bd_dev;
 	pool->options = *options;
 
 	r = make_workers(pool);
@@ -384,20 +386,14 @@ struct cdp_pool *cdp_pool_find(struct mapped_device *md)
  * Closing.  No target is left, so no bio is: what may still run is the workers' own, and
  * destroying their queues waits for it.
  */
-static void put(struct cdp_pool *pool)
-{
-	lockdep_assert_held(&pools_mutex);
-	if (--pool->refs)
-		return;
-	cdp_checkpoint_stop(pool);
-	list_del(&pool->list);
-	destroy(pool);
-}
-
 void cdp_pool_put(struct cdp_pool *pool)
 {
 	mutex_lock(&pools_mutex);
-	put(pool);
+	if (!--pool->refs) {
+		cdp_checkpoint_stop(pool);
+		list_del(&pool->list);
+		destroy(pool);
+	}
 	mutex_unlock(&pools_mutex);
 }
 
@@ -409,6 +405,8 @@ static const char *may_not_add(struct cdp_pool *pool, const struct cdp_target *t
 	const struct mapped_device *md = dm_table_get_md(target->ti->table);
 	struct cdp_target *t;
 
+	if (READ_ONCE(pool->mode) == CDP_MODE_FAIL)
+		return "the pool's table had been removed: close its volumes and views first";
 	if (pool->suspended)
 		return "the pool is suspended";
 	list_for_each_entry(t, &pool->targets, list)
@@ -431,22 +429,51 @@ const char *cdp_pool_add_target(struct cdp_pool *pool, struct cdp_target *target
 }
 
 /*
- * dm counts the internal suspends of a device; two tables of one device, of which one is not
- * active yet, are two targets here.  So each gives back what was counted for it.
+ * Suspending and resuming volumes.  dm counts the internal suspends of a device, and two
+ * tables of one device, of which one is not active yet, are two targets here: so each
+ * remembers what was counted for it, and gives it back when it goes.
+ *
+ * The mutex is not held meanwhile: md->suspend_lock is taken outside it, too, when a pool is
+ * removed.  A target that is being suspended or resumed is pinned instead.
  */
-static void resume_target(struct cdp_target *target)
+static struct cdp_target *pin_next(struct cdp_pool *pool, bool suspend)
 {
-	if (!target->suspended)
-		return;
-	target->suspended = false;
-	dm_internal_resume(dm_table_get_md(target->ti->table));
+	struct cdp_target *target, *found = NULL;
+
+	mutex_lock(&pools_mutex);
+	list_for_each_entry(target, &pool->targets, list) {
+		if (target->suspended == suspend)
+			continue;
+		target->suspended = suspend;
+		refcount_inc(&target->pins);
+		found = target;
+		break;
+	}
+	mutex_unlock(&pools_mutex);
+	return found;
+}
+
+static void unpin(struct cdp_target *target)
+{
+	if (refcount_dec_and_test(&target->pins))
+		complete(&target->unpinned);
 }
 
 void cdp_pool_remove_target(struct cdp_pool *pool, struct cdp_target *target)
 {
 	mutex_lock(&pools_mutex);
 	list_del(&target->list);
-	resume_target(target);
+	mutex_unlock(&pools_mutex);
+	unpin(target);
+	wait_for_completion(&target->unpinned);
+	if (target->suspended)
+		dm_internal_resume(dm_table_get_md(target->ti->table));
+}
+
+static void set_suspended(struct cdp_pool *pool, bool suspended)
+{
+	mutex_lock(&pools_mutex);
+	WRITE_ONCE(pool->suspended, suspended);
 	mutex_unlock(&pools_mutex);
 }
 
@@ -454,32 +481,22 @@ void cdp_pool_suspend(struct cdp_pool *pool)
 {
 	struct cdp_target *target;
 
-	mutex_lock(&pools_mutex);
-	WRITE_ONCE(pool->suspended, true);
-	list_for_each_entry(target, &pool->targets, list) {
-		if (target->suspended)
-			continue;
-		target->suspended = true;
+	set_suspended(pool, true);	/* none is added from here on */
+	while ((target = pin_next(pool, true))) {
 		dm_internal_suspend_noflush(dm_table_get_md(target->ti->table));
+		unpin(target);
 	}
-	mutex_unlock(&pools_mutex);
-}
-
-static void resume_targets(struct cdp_pool *pool)
-{
-	struct cdp_target *target;
-
-	lockdep_assert_held(&pools_mutex);
-	list_for_each_entry(target, &pool->targets, list)
-		resume_target(target);
-	WRITE_ONCE(pool->suspended, false);
 }
 
 void cdp_pool_resume(struct cdp_pool *pool)
 {
-	mutex_lock(&pools_mutex);
-	resume_targets(pool);
-	mutex_unlock(&pools_mutex);
+	struct cdp_target *target;
+
+	set_suspended(pool, false);
+	while ((target = pin_next(pool, false))) {
+		dm_internal_resume(dm_table_get_md(target->ti->table));
+		unpin(target);
+	}
 }
 
 /*
@@ -488,11 +505,14 @@ void cdp_pool_resume(struct cdp_pool *pool)
  */
 void cdp_pool_put_table(struct cdp_pool *pool)
 {
+	bool last;
+
 	mutex_lock(&pools_mutex);
-	if (!--pool->nr_tables && pool->refs > 1) {
+	last = !--pool->nr_tables && pool->refs > 1;
+	if (last)
 		cdp_pool_set_mode(pool, CDP_MODE_FAIL, "its table was removed under its volumes");
-		resume_targets(pool);
-	}
-	put(pool);
 	mutex_unlock(&pools_mutex);
+	if (last)
+		cdp_pool_resume(pool);
+	cdp_pool_put(pool);
 }

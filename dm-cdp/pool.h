@@ -11,7 +11,8 @@
  *   messages		catalog changes, under the catalog's mutex
  *
  * Lock order
- *   pools mutex (pool.c): takes md->suspend_lock in dm_internal_suspend and _resume
+ *   md->suspend_lock
+ *     pools mutex (pool.c)
  *   catalog.mutex: a checkpoint takes it, and writes may wait for the checkpoint; so who
  *     holds it allocates with NOIO
  *     partial_mutex
@@ -32,8 +33,10 @@
 #include "space.h"
 
 #include <linux/bio.h>
+#include <linux/completion.h>
 #include <linux/device-mapper.h>
 #include <linux/mempool.h>
+#include <linux/refcount.h>
 #include <linux/workqueue.h>
 
 #define DM_MSG_PREFIX "cdp"
@@ -57,6 +60,8 @@ struct cdp_target {
 	struct dm_dev *data_dev;
 	struct cdp_pool *pool;
 	bool suspended;			/* counted in its device's; under the pools mutex */
+	refcount_t pins;
+	struct completion unpinned;
 	struct cdp_volume *volume;
 	struct cdp_lineage *lineage;	/* view: of its instant; live: NULL */
 	u64 instant;			/* ditto */
@@ -77,6 +82,8 @@ struct cdp_pool {
 	bool suspended;			/* ditto; read without by who may be late */
 	struct block_device *metadata_bdev;
 	struct block_device *data_bdev;
+	dev_t metadata_dev;
+	dev_t data_dev;
 
 	u32 block_sectors;
 	unsigned int block_shift;	/* of sectors */

@@ -59,13 +59,12 @@ static int find_pool(struct cdp_target *t, const char *path)
 }
 
 /* The pool's devices must not go before the pool, which this target keeps. */
-static int hold_device(struct cdp_target *t, const struct block_device *bdev,
-		       struct dm_dev **dev)
+static int hold_device(struct cdp_target *t, dev_t number, struct dm_dev **dev)
 {
 	char path[32];
 	int r;
 
-	snprintf(path, sizeof(path), "%u:%u", MAJOR(bdev->bd_dev), MINOR(bdev->bd_dev));
+	snprintf(path, sizeof(path), "%u:%u", MAJOR(number), MINOR(number));
 	r = dm_get_device(t->ti, path, dm_table_get_mode(t->ti->table), dev);
 	if (r)
 		t->ti->error = "the pool's devices cannot be opened";
@@ -114,14 +113,16 @@ static struct cdp_target *target_create(struct dm_target *ti, char **argv, int *
 		return NULL;
 	}
 	INIT_LIST_HEAD(&t->list);
+	refcount_set(&t->pins, 1);
+	init_completion(&t->unpinned);
 	t->ti = ti;
 	ti->private = t;
 	ti->per_io_data_size = sizeof(struct cdp_io);
 	*r = find_pool(t, argv[0]);
 	if (!*r)
-		*r = hold_device(t, t->pool->metadata_bdev, &t->metadata_dev);
+		*r = hold_device(t, t->pool->metadata_dev, &t->metadata_dev);
 	if (!*r)
-		*r = hold_device(t, t->pool->data_bdev, &t->data_dev);
+		*r = hold_device(t, t->pool->data_dev, &t->data_dev);
 	if (!*r)
 		*r = find_volume(t, argv[1]);
 	return t;

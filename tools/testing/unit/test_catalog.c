@@ -439,7 +439,7 @@ static int load_all(void)
 
 	c.next_volume = disk.next_volume;
 	c.time = 22;
-	c.max_branches = 2;
+	c.max_branches = 5;
 	for (i = 0; i < 2 && !r; i++)
 		r = cdp_catalog_load_volume(&c, disk.ids[i], &disk.volumes[i]);
 	for (i = 0; i < disk.nr_branches && !r; i++)

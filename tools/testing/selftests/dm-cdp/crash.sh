@@ -8,11 +8,7 @@
 
 case ${1:-back} in
 back) export CDP_CRASH_THROUGH=0 ;;
-through)
-	export CDP_CRASH_THROUGH=1
-	modprobe dm-mod
-	insmod "$TEST_MODULE_DIR/cdp-durable.ko" || exit
-	;;
+through) export CDP_CRASH_THROUGH=1 ;;
 self) export CDP_CRASH_CUTS=12 CDP_CRASH_EPOCHS=4 ;;
 esac
 export CDP_CRASH_CUTS=${CDP_CRASH_CUTS:-$([[ $LONG ]] && echo 300 || echo 15)}
@@ -22,6 +18,7 @@ cd "$(mktemp -d)" || exit
 for m in dm-mod dm-log-writes dm-snapshot; do
 	modprobe -q $m || skip_all "this kernel has no $m"
 done
+[[ -d /sys/module/cdp_durable ]] || insmod "$TEST_MODULE_DIR/cdp-durable.ko" || exit
 RAM_KIB=1048576 ram_disks
 crash=$(program cdp_crash)
 if [[ ${1:-} == self ]]; then
@@ -29,11 +26,5 @@ if [[ ${1:-} == self ]]; then
 fi
 load_module
 tool=$TREE/out/userspace/cdp-tool
-[[ -f $tool && -x $tool ]] || tool=$TREE/userspace/cdp-tool/cdp-tool
-if [[ -f $tool && -x $tool ]] && "$tool" check --help > /dev/null 2>&1; then
-	check="$tool check"
-else
-	echo '# THERE IS NO "cdp-tool check": cuts are not checked offline'
-	check=
-fi
-exec "$crash" $ram0 $ram1 $ram2 $ram3 ${check:+"$check"}
+[[ -x $tool ]] || { echo "$tool is not built" >&2; exit 1; }
+exec "$crash" $ram0 $ram1 $ram2 $ram3 "$tool check"
