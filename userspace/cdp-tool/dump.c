@@ -48,6 +48,7 @@ static void dump_super(struct dump *d)
 	uuid_text(uuid, s->uuid);
 	print("superblock\n  %-20s %s\n", "uuid", uuid);
 	json_add_text(o, "uuid", uuid);
+	show(o, "compat", s->compat);
 	show(o, "generation", s->generation);
 	show(o, "time", s->time);
 	show(o, "journal_seq", s->journal_seq);

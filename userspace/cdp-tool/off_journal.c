@@ -12,8 +12,11 @@ static const char *apply_create(struct offline *o, const struct cdp_record *r)
 {
 	struct off_volume *v;
 
-	if (!r->volume || r->volume < o->next_volume || r->volume >> CDP_VOLUME_BITS)
-		return "number is taken";
+	if (r->volume != o->next_volume)
+		return "number is not the next one";
+	/* The superblock has to hold the number after it. */
+	if (!r->volume || r->volume >= (1 << CDP_VOLUME_BITS) - 1)
+		return "there are no numbers left";
 	if (names_have(&o->volume_names, r->name))
 		return "name is taken";
 	if (off_size_wrong(o, r->nr_sectors))

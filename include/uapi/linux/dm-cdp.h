@@ -29,7 +29,7 @@
  *   resolve <volume> <instant>                -> <instant> <branch>
  *   list_volumes     -> a line each: <id> <volume> <sectors> <created> <branches>
  *   list_marks [<after (time)>]
- *                    -> a line each: <time> <mark> *|<volume>[,<volume>]...
+ *                    -> a line each: <time> <mark> *|[<volume>[,<volume>]...]
  *   list_branches <volume>
  *                    -> a line each: <branch> <start> <end>|- <revert-to>|-
  *   time             -> <time>

@@ -315,6 +315,47 @@ static void records_have_to_fit_the_pool(void **state)
 	assert_finds(p, "the journal has other data");
 }
 
+/* A pool image whose journal ends with the creation of that volume. */
+static struct pool_image *created(u32 next, u32 volume)
+{
+	struct pool_image *p = pool_image_new();
+
+	p->super.next_volume = next;
+	p->revert = (struct cdp_record){ .type = CDP_REC_CREATE, .volume = volume, .time = 9300,
+					 .nr_sectors = 8000, .name = "new" };
+	pool_image_build(p);
+	return p;
+}
+
+static void a_new_volume_has_the_next_number(void **state)
+{
+	const u32 last = (1 << CDP_VOLUME_BITS) - 2;
+	struct pool_image *p = created(2, 2);
+
+	assert_int_equal(check(p, true), EXIT_OK);
+	assert_says("sound: 2 volumes");
+	pool_image_free(p);
+	assert_finds(created(2, 1), "number is not the next one");
+	assert_finds(created(2, 3), "number is not the next one");
+	p = created(last, last);
+	assert_int_equal(check(p, true), EXIT_OK);
+	pool_image_free(p);
+	assert_finds(created(last + 1, last + 1), "there are no numbers left");
+}
+
+static void unknown_compat_bits_do_not_matter(void **state)
+{
+	struct pool_image *p = pool_image_new();
+	char *argv[4] = { "dump", p->metadata_path, p->data_path, NULL };
+
+	p->super.compat = 5;
+	pool_image_build(p);
+	assert_int_equal(check(p, true), EXIT_OK);
+	assert_int_equal(run_verb(dump_main, 3, argv, text), EXIT_OK);
+	assert_says("  compat               5\n");
+	pool_image_free(p);
+}
+
 static void damage_of_the_superblock_is_a_finding(void **state)
 {
 	struct pool_image *p = pool_image_new();
@@ -472,6 +513,8 @@ int main(void)
 		cmocka_unit_test(an_inner_root_with_one_child_is_found),
 		cmocka_unit_test(branches_have_to_make_sense),
 		cmocka_unit_test(records_have_to_fit_the_pool),
+		cmocka_unit_test(a_new_volume_has_the_next_number),
+		cmocka_unit_test(unknown_compat_bits_do_not_matter),
 		cmocka_unit_test(damage_of_the_superblock_is_a_finding),
 		cmocka_unit_test(what_is_no_pool_is_refused),
 		cmocka_unit_test(a_fifo_is_refused),
