@@ -6,8 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "document.h"
+#include "holders.h"
 #include "off_catalog.h"
 #include "off_journal.h"
 #include "pdata.h"
@@ -69,14 +72,22 @@ static void begin_progress(const struct offline *o)
 /*
  * Opening
  */
+static int fail_in_use(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return fail_errno(-errno, "%s", path);
+	return fail_held(major(st.st_rdev), minor(st.st_rdev), NULL,
+			 "%s is in use; close the pool first, or look at a copy", path);
+}
+
 static int open_image(struct cdp_image *image, const char *path)
 {
 	int r = cdp_image_open(image, path);
 
 	if (r == -EBUSY)
-		return fail(EXIT_BUSY,
-			    "%s is in use; close the pool first, or look at a copy",
-			    path);
+		return fail_in_use(path);
 	if (r == -ENOTBLK)
 		return fail(EXIT_FAILED, "%s is neither a block device nor a file", path);
 	return r ? fail_errno(r, "%s", path) : 0;
@@ -151,13 +162,13 @@ static void check_label(struct offline *o)
 	if (!wrong)
 		wrong = cdp_label_mismatch(&o->label, super);
 	if (wrong) {
-		offline_finding(o, "data device", "%s", wrong);
+		offline_finding(o, "data device", "%s: %s", o->data_path, wrong);
 		return;
 	}
 	o->has_data = true;
 	if (o->data.nr_units < units)
-		offline_finding(o, "data device", "has %llu units of 4 KiB, the pool needs %llu",
-				o->data.nr_units, units);
+		offline_finding(o, "data device", "%s has %llu units of 4 KiB, the pool needs %llu",
+				o->data_path, o->data.nr_units, units);
 }
 
 int offline_open(struct offline *o, const char *metadata, const char *data)
