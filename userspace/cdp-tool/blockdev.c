@@ -34,7 +34,11 @@ static int open_device(struct blockdev *d, bool writable)
 					    read_only)))
 		return fail(EXIT_FAILED, "%s is read-only; 'blockdev --setrw %s' may help", d->path,
 			    d->path);
-	return error ? fail_errno(-error, "%s", d->path) : 0;
+	if (error)
+		return fail_errno(-error, "%s", d->path);
+	/* Who has it open keeps the page cache of what it held before the module wrote to it. */
+	ioctl(d->fd, BLKFLSBUF);
+	return 0;
 }
 
 static int find_device(struct blockdev *d, const char *path)
