@@ -232,9 +232,9 @@ static int set_bounds(struct timeline *t, const char *pool, const char *since, c
 		return fail_errno(r, "time of pool '%s'", pool);
 	t->until = CDP_TIME_NOW;
 	if (since)
-		r = instant_of_pool(&t->since, pool, since);
+		r = instant_of_pool(&t->since, pool, since, t->now);
 	if (!r && until)
-		r = instant_of_pool(&t->until, pool, until);
+		r = instant_of_pool(&t->until, pool, until, t->now);
 	return r;
 }
 

@@ -277,9 +277,10 @@ static int fail_instant(int error, const char *word)
 		    word);
 }
 
-static int parse_instant(struct cdp_instant *instant, u64 *us, const char *pool, const char *word)
+/* now: or 0, when the pool is asked if it has to be known. */
+static int parse_instant(struct cdp_instant *instant, u64 *us, const char *pool, const char *word,
+			 u64 now)
 {
-	u64 now = 0;
 	int r;
 
 	r = cdp_instant_parse(instant, word);
@@ -287,7 +288,7 @@ static int parse_instant(struct cdp_instant *instant, u64 *us, const char *pool,
 		return fail_instant(r, word);
 	if (instant->kind == CDP_INSTANT_MARK)
 		return 0;
-	if (instant->kind == CDP_INSTANT_AGO) {
+	if (instant->kind == CDP_INSTANT_AGO && !now) {
 		r = cdp_pool_time(pool, &now);
 		if (r)
 			return fail_errno(r, "time of pool '%s'", pool);
@@ -302,7 +303,7 @@ int instant_argument(char text[CDP_NAME_SIZE + 1], const char *pool, const char 
 	u64 us;
 	int r;
 
-	r = parse_instant(&instant, &us, pool, word);
+	r = parse_instant(&instant, &us, pool, word, 0);
 	if (r)
 		return r;
 	if (instant.kind == CDP_INSTANT_MARK)
@@ -358,12 +359,12 @@ static int mark_time(u64 *time, const char *pool, const char *name)
 	return r ? fail(EXIT_NOT_FOUND, "pool '%s' has no mark '%s'", pool, name) : 0;
 }
 
-int instant_of_pool(u64 *instant, const char *pool, const char *word)
+int instant_of_pool(u64 *instant, const char *pool, const char *word, u64 now)
 {
 	struct cdp_instant parsed;
 	int r;
 
-	r = parse_instant(&parsed, instant, pool, word);
+	r = parse_instant(&parsed, instant, pool, word, now);
 	if (!r && parsed.kind == CDP_INSTANT_MARK)
 		r = mark_time(instant, pool, parsed.mark);
 	return r;

@@ -73,7 +73,7 @@ int instant_argument(char text[CDP_NAME_SIZE + 1], const char *pool, const char 
 /* Its time on the volume. */
 int instant_resolve(u64 *instant, u64 *branch, const struct cdp_path *path, const char *word);
 
-/* The same without a volume: a mark's time is looked up in the pool. */
-int instant_of_pool(u64 *instant, const char *pool, const char *word);
+/* The same without a volume, as of now: a mark's time is looked up in the pool. */
+int instant_of_pool(u64 *instant, const char *pool, const char *word, u64 now);
 
 #endif
