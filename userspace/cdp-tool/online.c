@@ -11,11 +11,11 @@
 
 enum { POOL_SECTORS = 8 };		/* the pool's device does no I/O */
 
+#define NAME_RULE "'%s' is not the name of %s: 1 to %d of [A-Za-z0-9._+:-], the first a letter or digit"
+
 static int fail_name(const char *what, const char *text, int max)
 {
-	return fail(EXIT_USAGE,
-		    "'%s' is not the name of %s: 1 to %d of [A-Za-z0-9._+:-], the first a letter or digit",
-		    text, what, max);
+	return fail(EXIT_USAGE, NAME_RULE, text, what, max);
 }
 
 int parse_pool(struct cdp_path *path, const char *text)
@@ -26,6 +26,17 @@ int parse_pool(struct cdp_path *path, const char *text)
 int parse_name(char name[CDP_NAME_SIZE], const char *what, const char *text)
 {
 	return cdp_name_copy(name, text) ? fail_name(what, text, CDP_NAME_SIZE - 1) : 0;
+}
+
+/* Which half is wrong, and that it is one of that word. */
+static int fail_half(const char *text, const char *pool, const char *volume)
+{
+	struct cdp_path path;
+
+	if (cdp_path_parse_pool(&path, pool))
+		return fail(EXIT_USAGE, "'%s': " NAME_RULE, text, pool, "a pool",
+			    CDP_POOL_NAME_MAX);
+	return fail(EXIT_USAGE, "'%s': " NAME_RULE, text, volume, "a volume", CDP_NAME_SIZE - 1);
 }
 
 int parse_volume(struct cdp_path *path, const char *text)
@@ -41,9 +52,9 @@ int parse_volume(struct cdp_path *path, const char *text)
 	pool = strndup(text, slash - text);
 	if (!pool)
 		return fail_errno(-ENOMEM, "'%s'", text);
-	r = parse_pool(path, pool);
+	r = fail_half(text, pool, slash + 1);
 	free(pool);
-	return r ? r : parse_name(path->volume, "a volume", slash + 1);
+	return r;
 }
 
 /*
