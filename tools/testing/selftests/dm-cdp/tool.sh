@@ -229,7 +229,12 @@ pool_words()
 	refuses 3 '/dev/no-such' pool open $name --metadata "$meta" --data /dev/no-such
 	refuses 1 "$PWD/out.txt is not a block device" \
 		pool create $name --metadata "$meta" --data "$PWD/out.txt"
-	refuses 4 "$meta" pool create $name --metadata "$meta" --data "$meta"
+	refuses 2 "$meta and $meta are one device" pool create $name --metadata "$meta" --data "$meta"
+	ln -s "$meta" same
+	refuses 2 "$meta and $PWD/same are one device" \
+		pool create $name --metadata "$meta" --data "$PWD/same" --force
+	refuses 2 "$meta and $PWD/same are one device" \
+		pool open $name --metadata "$meta" --data "$PWD/same"
 	zeroes meta 2048
 	zeroes data 2048
 }
@@ -257,21 +262,53 @@ pool_holds_something()
 }
 it 'a device that holds something becomes a pool only by --force' pool_holds_something
 
+# In the background, as $holder: no other may claim the device, or mount it.
+claim()	# DEVICE FLAGS
+{
+	perl -e 'use Fcntl; sysopen(F, $ARGV[0], O_EXCL | eval($ARGV[1])) or die "$!"; sleep' "$@" &
+	holder=$!
+	wait_until is_claimed "$1"
+}
+
+is_claimed() { [[ $(readlink "/proc/$holder/fd/"*) == *"$1"* ]]; }
+
 pool_in_use()
 {
+	local how
+
 	devices
 	mkfs.ext4 -q "$data"
 	mount "$data" mnt
 	refuses 4 "$data is in use: .*mounted at $PWD/mnt" \
 		pool create $name --metadata "$meta" --data "$data" --force
 	umount mnt
-	exec 7< "$meta"
+	sum data > before
+	exec 7<> "$meta"
 	refuses 4 "$meta is in use: .*process $BASHPID " \
 		pool create $name --metadata "$meta" --data "$data" --force
-	exec 7<&-
+	exec 7>&-
+	for how in O_RDWR O_RDONLY; do
+		claim "$data" $how
+		refuses 4 "$data is in use: .*process $holder .perl" \
+			pool create $name --metadata "$meta" --data "$data" --force
+		kill $holder
+		wait $holder || true
+	done
 	refuses 4 "$ram0 is in use: .*device ${prefix}meta" \
 		pool create $name --metadata $ram0 --data "$data" --force
+	sum data | cmp - before
+	zeroes meta 2048
+	# Who only reads may go on: that is what udev does, whenever it likes.
+	exec 7< "$meta"
 	tool pool create $name --metadata "$meta" --data "$data" --force
+	tool pool close $name
+	tool pool open $name --metadata "$meta" --data "$data"
+	exec 7<&-
+	tool pool close $name
+	exec 7<> "$data"
+	refuses 4 "$data is in use: .*process $BASHPID " pool open $name --metadata "$meta" --data "$data"
+	exec 7>&-
+	tool pool open $name --metadata "$meta" --data "$data"
 	refuses 4 "$meta is in use: .*device $name" pool open ${name}2 --metadata "$meta" --data "$data"
 	refuses 4 "$meta is in use: .*device $name" pool open $name --metadata "$meta" --data "$data"
 	refuses 4 "$data is in use: .*device $name" \
@@ -415,7 +452,7 @@ marks()
 		'^[0-9]+ all \*.[0-9]+ one v.[0-9]+ both v,w$'
 	refuses 5 "'one'" mark $name one w
 	refuses 3 "'n'.*'$name'" mark $name n v nothing
-	refuses 1 "'n'" mark $name n v v
+	refuses 2 "'v' is named twice" mark $name n v v
 	for w in .x @x 'a b' '*' '' "$(printf 'a%.0s' {1..64})"; do
 		refuses 2 "'$w'" mark $name "$w"
 		[[ $w == @x ]] || refuses 2 "'$w'" unmark $name "$w"
@@ -464,6 +501,11 @@ log_tells()
 	json 'map(.event) == ["mark", "mark"]' log $name --since us:$t_m --until "@n"
 	json 'map(.event) == ["revert", "now"]' log $name/v --since us:$t_r
 	json 'length == 6' log $name --since -2d
+	json 'map(.event) == ["now"]' log $name --since now
+	json 'length == 6 and .[5].event == "now"' log $name --until now
+	json 'map(.event) == ["now"]' log $name --since now --until now
+	tool log $name --since now
+	says '^20[0-9-]+ [0-9:.]+ +now$'
 	json '. == []' log $name --until -2d
 	refuses 2 "'x y'" log $name --since 'x y'
 	refuses 3 "'x'" log $name --until x
@@ -643,7 +685,7 @@ views()
 	refuses 5 "$name-v@m is open already" view open $name/v --at m
 	refuses 5 "${prefix}old is open already" view open $name/v --at m --name ${prefix}old
 	refuses 2 "'a/b'" view open $name/v --at m --name a/b
-	refuses 2 'too long' view open $name/v --at m --name "$(printf 'a%.0s' {1..200})"
+	refuses 2 '1 to 115 of' view open $name/v --at m --name "$(printf 'a%.0s' {1..200})"
 	refuses 2 '--at INSTANT' view open $name/v
 	refuses 3 "'x'" view open $name/v --at x
 	refuses 3 "'-5min'" view open $name/v --at -5min
@@ -730,7 +772,7 @@ it 'a view of xfs is mounted with its journal replayed, or left alone' mount_xfs
 
 offline()
 {
-	local t root
+	local t root verb
 
 	new_volume 4M
 	put t-v 1 1024
@@ -740,8 +782,8 @@ offline()
 	tool revert $name/v --to m
 	tool volume create $name/w 1M
 	tool mark $name n w
-	refuses 4 "$meta is in use" check "$meta"
-	refuses 4 "$meta is in use" dump "$meta" "$data"
+	refuses 4 "$meta is in use.*: device $name " check "$meta"
+	refuses 4 "$meta is in use.*: device $name " dump "$meta" "$data"
 	tool pool close $name
 
 	tool check "$meta" "$data"
@@ -763,8 +805,14 @@ offline()
 	refuses 2 "'--fix'" check "$meta" --fix
 	refuses 3 /dev/no-such check /dev/no-such
 	refuses 3 /dev/no-such dump "$meta" /dev/no-such
-	refuses 1 "$ram2" check $ram2
-	refuses 1 "$data" dump "$data"
+	for verb in check dump; do
+		run $verb $ram2
+		same "exit status of '$shown'" $status 1
+		says "^damage: superblock: $ram2: not the metadata device of a cdp pool"
+		run $verb "$data" --json
+		same "exit status of '$shown'" $status 1
+		holds_json ".findings[0] | .where == \"superblock\" and (.what | startswith(\"$data: not \"))"
+	done
 
 	# Images say the same.
 	ask copy "$meta" "$PWD/meta.img"
@@ -788,25 +836,73 @@ offline()
 	holds_json '(.findings | length) > 0'
 	run check meta.img $ram3 --json
 	same 'exit status of the check of foreign data' $status 1
-	holds_json '.findings[0].where == "data device"'
+	holds_json ".findings[0] | .where == \"data device\" and (.what | startswith(\"$ram3: \"))"
 }
 it 'check and dump tell what a closed pool holds, and what is damaged' offline
+
+in_super()	# OFFSET BYTES
+{
+	# shellcheck disable=SC2059
+	printf "$2" | dd of="$meta" bs=1 seek="$1" conv=notrunc,fsync status=none
+	blockdev --flushbufs "$meta"
+	seal "$meta"
+}
 
 no_space()
 {
 	new_pool
 	tool pool close $name
-	# The superblock's next_volume, 4 bytes at 92: 2^24 - 1, the last one.
-	printf '\xff\xff\xff\x00' | dd of="$meta" bs=1 seek=92 conv=notrunc,fsync status=none
-	blockdev --flushbufs "$meta"
-	seal "$meta"
+	# Its next_volume: 2^24 - 2, the last one of which the superblock can hold the next.
+	in_super 92 '\xfe\xff\xff\x00'
 	tool pool open $name --metadata "$meta" --data "$data"
 	tool volume create $name/last 1M
-	json '.[0].id == 16777215' volume list $name
+	json '.[0].id == 16777214' volume list $name
 	refuses 6 'no space left' volume create $name/more 1M
 	refuses_in_words 6 "$name/more: no space left" volume create $name/more 1M
 }
-it 'exit status 6: the pool has no room for it' no_space
+it 'exit status 6: the pool has no number left for a volume' no_space
+
+no_metadata_space()
+{
+	local i
+
+	meta_sectors=4096
+	new_volume 1M
+	for ((i = 1; i < 6000; i++)); do
+		ask message $pool mark "m$i" '*' 2> refused.out || break
+	done
+	matches 'the refusal' "$(< refused.out)" 'No space left'
+	note "$((i - 1)) marks before there was no room"
+	refuses 6 "'more'.*no space left" mark $name more
+	refuses_in_words 6 "'more'.*no space left" mark $name more
+	refuses 6 "$name/w.*no space left" volume create $name/w 1M
+	tool volume close $name/v
+	refuses 6 "$name/v.*no space left" revert $name/v --to m1
+	tool unmark $name m2
+	tool volume delete $name/v
+	tool pool close $name
+	tool check "$meta" "$data"
+}
+it 'exit status 6: the metadata device is full; what takes no space goes on' no_metadata_space
+
+features()
+{
+	new_pool
+	tool pool close $name
+	in_super 48 '\x05'
+	json '.superblock.compat == 5' dump "$meta" "$data"
+	tool pool open $name --metadata "$meta" --data "$data"
+	tool volume create $name/v 1M
+	tool pool close $name
+	json '.superblock.compat == 5 and (.volumes | length) == 1' dump "$meta" "$data"
+	json '.sound == true' check "$meta" "$data"
+	in_super 40 '\x01'
+	refuses 1 "$meta.*features" pool open $name --metadata "$meta" --data "$data"
+	run check "$meta" "$data"
+	same 'exit status' $status 1
+	says "^damage: superblock: $meta: uses features"
+}
+it 'unknown compat features of a pool are kept, incompat ones refused' features
 
 not_permitted()
 {
@@ -867,14 +963,29 @@ it 'wrong checkpoint options are refused by name before anything is overwritten'
 
 foreign_volume()
 {
+	local stranger
+
 	new_volume 8M
-	tool volume create $name/w 1M
-	tool mark $name m
-	ask node t
-	create stranger 2048 cdp "$answer" w
-	refuses 4 "$name|stranger" pool close $name
+	tool volume create $name/w 8M
+	dmsetup create ${prefix}stranger --table "0 16384 cdp $(node t) w"
+	stranger=$(node stranger)
+	mkfs.ext4 -q "$stranger"
+	mount "$stranger" mnt
+	refuses 4 "${prefix}stranger .*mounted at $PWD/mnt" pool close $name
+	umount mnt
+	exec 7< "$stranger"
+	refuses 4 "${prefix}stranger .*process $BASHPID " pool close $name
+	exec 7<&-
+	create above 2048 linear "$stranger" 0
+	refuses 4 "${prefix}stranger .*device ${prefix}above" pool close $name
+	remove above
+	tool pool close $name
+	says "closed ${prefix}stranger" "closed $name-v" "closed $name\$"
+	for dev in stranger t-v t; do
+		if exists $dev; then fail "$dev is still there"; fi
+	done
 }
-it 'a pool with a volume that dmsetup opened does not close, not in part either' foreign_volume
+it 'a volume that dmsetup opened is closed with its pool, unless it is in use' foreign_volume
 
 volume_extremes()
 {
@@ -903,6 +1014,9 @@ it 'a volume that dmsetup opened, without a uuid, is as safe from reverts' rever
 
 small_metadata()
 {
+	local need
+
+	data_sectors=140000
 	devices
 	# 512 blocks, and space words for 200 GiB need more.
 	create small 4096 linear $ram2 0
@@ -910,9 +1024,20 @@ small_metadata()
 0 $data_sectors linear $ram1 0
 $data_sectors 419430400 zero
 END
-	refuses 6 'no space left|too small' pool create $name --metadata "$(node small)" --data "$(node large)"
+	refuses 1 "$(node small) is too small: it has 2097152 bytes, metadata for $(node large) need [0-9]+" \
+		pool create $name --metadata "$(node small)" --data "$(node large)"
+	zeroes small 2048
+	zeroes large 1024
+	need=${err##*need }
+	remove small
+	create small $((need / 512 - 8)) linear $ram2 0
+	refuses 1 "need $need" pool create $name --metadata "$(node small)" --data "$(node large)"
+	remove small
+	create small $((need / 512)) linear $ram2 0
+	tool pool create $name --metadata "$(node small)" --data "$(node large)"
+	tool volume create $name/v 1M
 }
-it 'exit status 6: the metadata device is too small for the data device' small_metadata
+it 'a metadata device that is too small for the data device is refused, with what it needs' small_metadata
 
 usage()
 {
