@@ -153,7 +153,9 @@ static int make_empty(struct cdp_metadata *md)
 
 int cdp_metadata_format(struct cdp_metadata *md, char **error)
 {
-	u64 nr_free, need = nr_words(md) / WORDS_PER_ARRAY_BLOCK + MIN_METADATA_BLOCKS / 2;
+	u64 nr_free, bitmap = nr_words(md) / WORDS_PER_ARRAY_BLOCK;
+	/* The bitmap; some history; and what the checkpoint keeps in reserve, with room to work. */
+	u64 need = bitmap + MIN_METADATA_BLOCKS / 2 + 4 * min_t(u64, CDP_LEAF_ENTRIES, bitmap);
 	int r;
 
 	r = dm_tm_create_with_sm(md->bm, SUPER_LOCATION, &md->tm, &md->sm);

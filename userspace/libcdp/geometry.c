@@ -29,9 +29,10 @@ static u64 default_journal_blocks(u64 data_units)
 /* The module wants so many free blocks beside those of the space map. */
 static u64 metadata_blocks(u64 nr_data_blocks)
 {
-	u64 words = (nr_data_blocks + 63) / 64, blocks;
-	u64 need = words / WORDS_PER_ARRAY_BLOCK + MIN_METADATA_BLOCKS / 2;
+	u64 words = (nr_data_blocks + 63) / 64, bitmap = words / WORDS_PER_ARRAY_BLOCK, blocks;
+	u64 need = bitmap + MIN_METADATA_BLOCKS / 2;
 
+	need += 4 * (bitmap < CDP_LEAF_ENTRIES ? bitmap : CDP_LEAF_ENTRIES);
 	need += need / 8 + FIXED_BLOCKS;
 	for (blocks = need; blocks < need + (blocks + CDP_SM_BLOCKS_PER_BITMAP - 1) /
 						     CDP_SM_BLOCKS_PER_BITMAP; blocks++)
