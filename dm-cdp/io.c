@@ -472,7 +472,7 @@ static int retry_write(struct cdp_io *io)
 	return write_zeroes(io, bio, GFP_NOIO);
 }
 
-/* After a checkpoint or a revert: once through those that waited before it. */
+/* After a checkpoint or a revert, or for memory: once through those that waited before it. */
 void cdp_io_throttled_work(struct work_struct *work)
 {
 	struct cdp_pool *pool = container_of(work, struct cdp_pool, throttled_work);

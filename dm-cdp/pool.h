@@ -119,7 +119,7 @@ struct cdp_pool {
 	struct workqueue_struct *io_wq;
 	struct workqueue_struct *journal_wq;
 	struct bio_set splits;		/* struct cdp_split */
-	struct list_head throttled;	/* writes that wait for a checkpoint; under lock */
+	struct list_head throttled;	/* writes that wait (io.c); under lock */
 	struct work_struct throttled_work;
 	struct list_head partial;	/* sub-block writes; under lock */
 	struct work_struct partial_work;
