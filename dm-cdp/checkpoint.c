@@ -416,7 +416,7 @@ static int checkpoint(struct cdp_pool *pool)
 /*
  * Starting and waiting
  */
-static void checkpoint_work(struct work_struct *work)
+static void checkpoint_work(struct kthread_work *work)
 {
 	struct cdp_pool *pool = container_of(work, struct cdp_pool, checkpoint_work);
 	unsigned int noio = memalloc_noio_save();
@@ -446,7 +446,7 @@ void cdp_checkpoint_kick(struct cdp_pool *pool)
 	spin_lock_irqsave(&pool->checkpoint_done.lock, flags);
 	if (!pool->checkpoint_queued) {
 		pool->checkpoint_queued = true;
-		queue_work(pool->wq, &pool->checkpoint_work);
+		kthread_queue_work(pool->checkpointer, &pool->checkpoint_work);
 	}
 	spin_unlock_irqrestore(&pool->checkpoint_done.lock, flags);
 }
@@ -477,14 +477,13 @@ void cdp_checkpoint_poll(struct cdp_pool *pool)
 
 static void start_timer(struct cdp_pool *pool)
 {
-	queue_delayed_work(pool->wq, &pool->checkpoint_timer,
-			   msecs_to_jiffies(pool->options.checkpoint_ms));
+	kthread_queue_delayed_work(pool->checkpointer, &pool->checkpoint_timer,
+				   msecs_to_jiffies(pool->options.checkpoint_ms));
 }
 
-static void checkpoint_timer(struct work_struct *work)
+static void checkpoint_timer(struct kthread_work *work)
 {
-	struct cdp_pool *pool = container_of(to_delayed_work(work), struct cdp_pool,
-					     checkpoint_timer);
+	struct cdp_pool *pool = container_of(work, struct cdp_pool, checkpoint_timer.work);
 
 	cdp_checkpoint_kick(pool);
 	start_timer(pool);
@@ -492,8 +491,8 @@ static void checkpoint_timer(struct work_struct *work)
 
 void cdp_checkpoint_init(struct cdp_pool *pool)
 {
-	INIT_WORK(&pool->checkpoint_work, checkpoint_work);
-	INIT_DELAYED_WORK(&pool->checkpoint_timer, checkpoint_timer);
+	kthread_init_work(&pool->checkpoint_work, checkpoint_work);
+	kthread_init_delayed_work(&pool->checkpoint_timer, checkpoint_timer);
 	init_waitqueue_head(&pool->checkpoint_done);
 }
 
@@ -506,7 +505,7 @@ void cdp_checkpoint_start(struct cdp_pool *pool)
 
 void cdp_checkpoint_pause(struct cdp_pool *pool)
 {
-	cancel_delayed_work_sync(&pool->checkpoint_timer);
+	kthread_cancel_delayed_work_sync(&pool->checkpoint_timer);
 	cdp_checkpoint_run(pool);
 }
 

@@ -4,7 +4,7 @@
  *
  * Who runs what
  *   map(), end_io	reads and writes: tails, tree lookups, allocation, time
- *   pool->wq		(ordered) checkpoints; it alone changes the metadata device
+ *   pool->checkpointer	checkpoints; it alone changes the metadata device
  *   pool->io_wq	bios that could not go on in map(): cold reads, sub-block writes
  *   pool->journal_wq	journal rounds that start from an interrupt; cold reads are not to
  *			hold them up
@@ -35,6 +35,7 @@
 #include <linux/bio.h>
 #include <linux/completion.h>
 #include <linux/device-mapper.h>
+#include <linux/kthread.h>
 #include <linux/mempool.h>
 #include <linux/refcount.h>
 #include <linux/workqueue.h>
@@ -102,9 +103,9 @@ struct cdp_pool {
 	struct cdp_metadata metadata;
 
 	/* Checkpoints. */
-	struct workqueue_struct *wq;
-	struct work_struct checkpoint_work;
-	struct delayed_work checkpoint_timer;
+	struct kthread_worker *checkpointer;
+	struct kthread_work checkpoint_work;
+	struct kthread_delayed_work checkpoint_timer;
 	wait_queue_head_t checkpoint_done; /* its lock protects the next three */
 	bool checkpoint_queued;
 	u64 checkpoints_started;
