@@ -74,6 +74,17 @@ int cdp_tree_new_block(struct cdp_tree *tree, struct dm_block **result)
 }
 
 /*
+ * None of it is part of the tree before the superblock says so.  A node that is locked is
+ * written as it is, and once more when it has been unlocked.
+ */
+int cdp_tree_write_out(struct cdp_tree *tree)
+{
+	struct cdp_metadata *md = container_of(tree, struct cdp_metadata, tree);
+
+	return dm_bm_flush(md->bm);
+}
+
+/*
  * Opening, formatting, closing
  */
 static int read_super(struct cdp_metadata *md, char **error)

@@ -26,6 +26,8 @@ enum {
 
 	/* So many new versions next to each other are taken for a sequential write. */
 	SEQUENTIAL = 16,
+
+	WRITE_OUT_LEAVES = 128,
 };
 
 /* Before all keys. */
@@ -786,6 +788,7 @@ static int merge_leaf(struct merge *m)
 int cdp_tree_merge(struct cdp_tree *tree, struct cdp_tree_root *root,
 		   struct cdp_tree_source *source)
 {
+	unsigned int nr_leaves = 0;
 	struct merge *m;
 	int r;
 
@@ -799,6 +802,8 @@ int cdp_tree_merge(struct cdp_tree *tree, struct cdp_tree_root *root,
 
 	while (!(r = merge_fill(m)) && m->head < m->tail) {
 		r = merge_leaf(m);
+		if (!r && !(++nr_leaves % WRITE_OUT_LEAVES))
+			r = cdp_tree_write_out(tree);
 		if (r)
 			break;
 		cond_resched();

@@ -60,6 +60,13 @@ void cdp_tree_init(struct cdp_tree *tree, struct dm_transaction_manager *tm,
  */
 int cdp_tree_new_block(struct cdp_tree *tree, struct dm_block **result);
 
+/*
+ * Has the device write what the transaction has changed so far, and flush it: all that a
+ * checkpoint changes would keep the device from anything else for long if it came at once.
+ * From the tree's environment, too; called with nodes locked.  0 or -EIO.
+ */
+int cdp_tree_write_out(struct cdp_tree *tree);
+
 /* A new, empty tree.  May sleep.  0, or what the transaction manager returned. */
 int cdp_tree_empty(struct cdp_tree *tree, struct cdp_tree_root *root);
 
