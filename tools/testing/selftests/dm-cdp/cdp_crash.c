@@ -699,7 +699,7 @@ static int crash_main(int argc, char **argv)
 {
 	static struct crash c;
 	bool plain = argc > 1 && !strcmp(argv[1], "--plain");
-	u64 seed = test_seed();
+	u64 seed = test_seed("CDP_SEED");
 
 	argv += plain;
 	argc -= plain;
@@ -731,5 +731,5 @@ static int crash_main(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	return tap_main(crash_main, argc, argv);
+	return tap_main(crash_main, dm_clean_up, argc, argv);
 }

@@ -333,7 +333,7 @@ static void plain_model(struct world *w, u64 nr_ops, unsigned int nr_threads)
 
 static int model_main(int argc, char **argv)
 {
-	u64 nr_ops = env_u64("CDP_MODEL_OPS", 3000), seed = test_seed();
+	u64 nr_ops = env_u64("CDP_MODEL_OPS", 3000), seed = test_seed("CDP_SEED");
 	unsigned int nr_threads = env_u64("CDP_THREADS", 4);
 	struct world w;
 
@@ -358,5 +358,5 @@ static int model_main(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	return tap_main(model_main, argc, argv);
+	return tap_main(model_main, dm_clean_up, argc, argv);
 }

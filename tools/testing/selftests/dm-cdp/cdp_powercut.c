@@ -380,5 +380,5 @@ static int powercut_main(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	return tap_main(powercut_main, argc, argv);
+	return tap_main(powercut_main, dm_clean_up, argc, argv);
 }

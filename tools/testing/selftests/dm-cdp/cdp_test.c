@@ -12,130 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/random.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-static unsigned int tap_nr;
-static const char *tap_sentence = "the test ran to its end";
 
 /* libdevmapper keeps its state in globals. */
 static pthread_mutex_t dm_mutex = PTHREAD_MUTEX_INITIALIZER;
-
-int tap_main(int (*test)(int argc, char **argv), int argc, char **argv)
-{
-	int status;
-	pid_t pid;
-
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	pid = fork();
-	if (!pid) {
-		int r = test(argc, argv);
-
-		fflush(stdout);
-		_exit(r);
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) < 0)
-		return 1;
-	if (WIFSIGNALED(status))
-		printf("not ok # killed by signal %d\n", WTERMSIG(status));
-	if (dm_delete_all())
-		printf("# device-mapper devices could not be removed\n");
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-}
-
-void tap_plan(unsigned int nr)
-{
-	printf("TAP version 13\n1..%u\n", nr);
-}
-
-void tap_ok(const char *fmt, ...)
-{
-	va_list ap;
-
-	printf("ok %u ", ++tap_nr);
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	putchar('\n');
-}
-
-void tap_note(const char *fmt, ...)
-{
-	va_list ap;
-
-	flockfile(stdout);
-	printf("# ");
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	putchar('\n');
-	funlockfile(stdout);
-}
-
-void tap_testing(const char *sentence)
-{
-	tap_sentence = sentence;
-}
-
-void tap_fail(const char *file, int line, const char *expr, const char *fmt, ...)
-{
-	va_list ap;
-
-	flockfile(stdout);
-	printf("# %s:%d: !(%s): ", file, line, expr);
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	printf(" (%s)\nnot ok %u %s\n", strerror(errno), tap_nr + 1, tap_sentence);
-	fflush(stdout);
-	_exit(1);
-}
-
-void rng_init(struct rng *rng, u64 seed)
-{
-	/* splitmix64's step: neighbouring seeds give unrelated streams, none zero. */
-	seed += 0x9e3779b97f4a7c15ULL;
-	seed = (seed ^ seed >> 30) * 0xbf58476d1ce4e5b9ULL;
-	seed = (seed ^ seed >> 27) * 0x94d049bb133111ebULL;
-	rng->state = (seed ^ seed >> 31) | 1;
-}
-
-u64 rng_next(struct rng *rng)
-{
-	rng->state ^= rng->state >> 12;
-	rng->state ^= rng->state << 25;
-	rng->state ^= rng->state >> 27;
-	return rng->state * 0x2545f4914f6cdd1dULL;
-}
-
-u32 rng_below(struct rng *rng, u32 limit)
-{
-	return (rng_next(rng) >> 32) * limit >> 32;
-}
-
-bool rng_chance(struct rng *rng, u32 percent)
-{
-	return rng_below(rng, 100) < percent;
-}
-
-u64 env_u64(const char *name, u64 fallback)
-{
-	const char *value = getenv(name);
-
-	return value && *value ? strtoull(value, NULL, 0) : fallback;
-}
-
-u64 test_seed(void)
-{
-	u64 seed;
-
-	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-		seed = getpid();
-	seed = env_u64("CDP_SEED", env_u64("SEED", seed & 0xffffffff));
-	tap_note("CDP_SEED=%llu", (unsigned long long)seed);
-	return seed;
-}
 
 static void dm_quiet(int level, const char *file, int line, int errno_or_class,
 		     const char *fmt, ...)
@@ -331,6 +211,12 @@ unsigned int dm_delete_all(void)
 		dm_task_destroy(task);
 	}
 	return left;
+}
+
+void dm_clean_up(void)
+{
+	if (dm_delete_all())
+		printf("# device-mapper devices could not be removed\n");
 }
 
 int block_open(const char *path, bool writable)

@@ -18,11 +18,8 @@
 set -u -o pipefail
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-TREE=${TREE:-${here%/tools/testing/selftests/dm-cdp}}
-MODULE_DIR=${MODULE_DIR:-$TREE/out/$(uname -r | cut -d. -f1,2)}
-PROGRAMS=${PROGRAMS:-$TREE/out/selftests/dm-cdp}
-MODULE=$MODULE_DIR/dm-cdp/dm-cdp.ko
-LONG=${LONG:-}
+# shellcheck source=tools/testing/selftests/lib/suite.sh
+. "$here/../lib/suite.sh"
 prefix=cdptest-
 ram0=/dev/ram0 ram1=/dev/ram1 ram2=/dev/ram2 ram3=/dev/ram3
 
@@ -33,11 +30,6 @@ it()
 {
 	sentences+=("$1")
 	functions+=("$2")
-}
-
-note()
-{
-	echo "# $*"
 }
 
 # Ends the test with an explanation.
@@ -52,25 +44,6 @@ skip()
 	note "SKIPPED: $*"
 	echo "$*" > skipped
 	exit 0
-}
-
-# The whole file cannot run.
-skip_all()
-{
-	echo "TAP version 13"
-	echo "1..0 # SKIP $*"
-	exit 0
-}
-
-# The C program of that name, built here if the tree's Makefile has not.
-program()
-{
-	if [[ ! -x $PROGRAMS/$1 ]]; then
-		note "$PROGRAMS/$1 is not built; building it here" >&2
-		PROGRAMS=/tmp/dm-cdp-programs
-		make -s -C "$here" OUT="$PROGRAMS" >&2
-	fi
-	echo "$PROGRAMS/$1"
 }
 
 # ask COMMAND...: the helper's answer in $answer; fails if the command did. Not for
