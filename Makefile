@@ -88,8 +88,10 @@ IGNORE := CAMELCASE,FILE_PATH_CHANGES
 IGNORE_USER := $(IGNORE),STRCPY,PREFER_DEFINED_ATTRIBUTE_MACRO,PREFER_KERNEL_TYPES
 
 style: setup
-	@find dm-cdp kvm-hotsnap include -name '*.[ch]' -not -path '*/compat/*' 2>/dev/null | sort | \
-		xargs -r $(CHECKPATCH) --ignore $(IGNORE) --file
+	@find dm-cdp kvm-hotsnap include -name '*.[ch]' -not -path '*/compat/*' -not -name trace.h 2>/dev/null | \
+		sort | xargs -r $(CHECKPATCH) --ignore $(IGNORE) --file
+	@find dm-cdp kvm-hotsnap -name trace.h | \
+		xargs -r $(CHECKPATCH) --ignore $(IGNORE),OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT --file
 	@find dm-cdp kvm-hotsnap -path '*/compat/*.[ch]' 2>/dev/null | sort | \
 		xargs -r $(CHECKPATCH) --ignore $(IGNORE),LINUX_VERSION_CODE,CONSTANT_COMPARISON --file
 	@find $(TESTING)/selftests/*/module -name '*.[ch]' | sort | xargs -r $(CHECKPATCH) --ignore $(IGNORE) --file
@@ -164,6 +166,8 @@ dkms-install: setup
 		'MAKE[0]="make -C $$kernel_source_dir M=$$dkms_tree/$$PACKAGE_NAME/$$PACKAGE_VERSION/build modules"' \
 		'BUILT_MODULE_NAME[0]="dm-cdp"' 'BUILT_MODULE_LOCATION[0]="dm-cdp/"' \
 		'DEST_MODULE_LOCATION[0]="/updates"' \
+		'BUILT_MODULE_NAME[1]="kvm-hotsnap"' 'BUILT_MODULE_LOCATION[1]="kvm-hotsnap/"' \
+		'DEST_MODULE_LOCATION[1]="/updates"' \
 		'BUILD_EXCLUSIVE_KERNEL="^6\.(1|12)\."' > $(DESTDIR)$(DKMS)/dkms.conf
 	@if [ -z '$(DESTDIR)' ] && command -v dkms >/dev/null; then \
 		dkms remove dm-cdp/$(VERSION) --all 2>/dev/null; dkms install dm-cdp/$(VERSION) --force; \
