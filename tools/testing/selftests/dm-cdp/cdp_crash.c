@@ -221,14 +221,24 @@ static void run_epoch(struct crash *c, unsigned int n)
 	log_note(c, "control", n);
 }
 
+/* Flushes take turns, or the log does not have their order (module/cdp-turns.c). */
+static void log_open(struct crash *c)
+{
+	char path[32];
+
+	dm_table(&(struct dm_spec){ "log", DISK_SECTORS, "log-writes", false }, "%s %s", c->disk,
+		 c->log_device);
+	dm_node("log", path, sizeof(path));
+	dm_table(&(struct dm_spec){ "turns", DISK_SECTORS, "cdp-turns", false }, "%s 0", path);
+}
+
 static void run_workload(struct crash *c)
 {
 	struct world *w = &c->w;
 	unsigned int n;
 
-	dm_table(&(struct dm_spec){ "log", DISK_SECTORS, "log-writes", false }, "%s %s", c->disk,
-		 c->log_device);
-	slices_open("log", c->through ? "cdp-durable" : "linear");
+	log_open(c);
+	slices_open("turns", c->through ? "cdp-durable" : "linear");
 	if (c->through)
 		write_through("meta");
 	world_find_slices(w);
@@ -244,7 +254,8 @@ static void run_workload(struct crash *c)
 		run_epoch(c, n);
 	w->log = NULL;
 	world_close(w);
-	slices_close("log");
+	slices_close("turns");
+	dm_delete("log");
 }
 
 /*

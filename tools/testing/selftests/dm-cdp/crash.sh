@@ -18,7 +18,9 @@ cd "$(mktemp -d)" || exit
 for m in dm-mod dm-log-writes dm-snapshot; do
 	modprobe -q $m || skip_all "this kernel has no $m"
 done
-[[ -d /sys/module/cdp_durable ]] || insmod "$TEST_MODULE_DIR/cdp-durable.ko" || exit
+for m in durable turns; do
+	[[ -d /sys/module/cdp_$m ]] || insmod "$TEST_MODULE_DIR/cdp-$m.ko" || exit
+done
 RAM_KIB=1048576 ram_disks
 crash=$(program cdp_crash)
 if [[ ${1:-} == self ]]; then
