@@ -403,14 +403,15 @@ static pgoff_t next_changed(struct hotsnap_snapshot *snapshot, pgoff_t index)
 	return snapshot->nr_pages;
 }
 
-static bool is_fresh(struct hotsnap_snapshot *snapshot, pgoff_t index)
+/* One that vanishes meanwhile is not: what it held has been saved. */
+static bool is_old(struct hotsnap_snapshot *snapshot, pgoff_t index)
 {
 	struct folio *folio = hotsnap_get_folio(snapshot->memory->inode.i_mapping, index);
-	bool fresh = folio && hotsnap_is_fresh(snapshot, folio);
+	bool old = folio && !hotsnap_is_fresh(snapshot, folio);
 
 	if (folio)
 		folio_put(folio);
-	return fresh;
+	return old;
 }
 
 /* One that was made since is no data, as it will be none when it has been written. */
@@ -420,7 +421,7 @@ static pgoff_t next_folio(struct hotsnap_snapshot *snapshot, pgoff_t index)
 
 	for (;;) {
 		index = hotsnap_next_folio(snapshot->memory, index, nr);
-		if (index == nr || !is_fresh(snapshot, index))
+		if (index == nr || is_old(snapshot, index))
 			return index;
 		index++;
 	}
@@ -453,6 +454,14 @@ static pgoff_t next_in_source(struct hotsnap_snapshot *snapshot, pgoff_t index)
 	return snapshot->nr_pages;
 }
 
+/* In this order: a page is saved before it vanishes. */
+static pgoff_t next_kept(struct hotsnap_snapshot *snapshot, pgoff_t index)
+{
+	pgoff_t next = next_folio(snapshot, index);
+
+	return min(next, next_saved(snapshot, index));
+}
+
 pgoff_t hotsnap_snapshot_next(struct hotsnap_snapshot *snapshot, pgoff_t index)
 {
 	pgoff_t next;
@@ -461,10 +470,10 @@ pgoff_t hotsnap_snapshot_next(struct hotsnap_snapshot *snapshot, pgoff_t index)
 		return snapshot->nr_pages;
 	if (snapshot->base)
 		return next_changed(snapshot, index);
-	next = min(next_folio(snapshot, index), next_saved(snapshot, index));
+	next = next_kept(snapshot, index);
 	while (next < snapshot->nr_pages &&
 	       xa_load(&snapshot->saved, next) == xa_mk_value(SAVED_ZERO))
-		next = min(next_folio(snapshot, next + 1), next_saved(snapshot, next + 1));
+		next = next_kept(snapshot, next + 1);
 	return min3(next, next_in_source(snapshot, index), snapshot->nr_pages);
 }
 
