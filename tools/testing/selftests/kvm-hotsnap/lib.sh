@@ -12,8 +12,6 @@ here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 load_module()
 {
 	[[ -d /sys/module/kvm_hotsnap ]] && return
-	# It counts what guests write, where there can be any.
-	modprobe -q kvm || true
 	[[ -e $MODULE ]] || skip_all "$MODULE is not built"
 	insmod "$MODULE"
 }
